@@ -1,0 +1,42 @@
+"""The clocks, read at the edge only.
+
+`steady_wall` dates entries: Unix time that follows slews but not steps, so an entry's age never
+jumps while a process lives. `boottime` counts durations: shared by the processes of a machine,
+never stepped, running through suspend. `wall` is for calendars alone.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+wall: Callable[[], float] = time.time
+"""Unix time; may step."""
+
+if hasattr(time, "CLOCK_BOOTTIME"):
+
+    def boottime() -> float:
+        """Seconds since boot, suspend included (Linux)."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+else:  # macOS: its monotonic clock is shared by processes too
+
+    def boottime() -> float:
+        """Seconds of the monotonic clock, shared by the processes of the machine."""
+        return time.monotonic()
+
+
+_offset = time.time() - time.monotonic()
+_monotonic = time.monotonic
+
+
+def steady_wall() -> float:
+    """Unix time as this process knew it at its start, carried on by the monotonic clock."""
+    return _monotonic() + _offset
+
+
+def boot_id() -> str:
+    """What tells one boot of the machine from another; empty where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

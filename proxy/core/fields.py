@@ -1,0 +1,40 @@
+"""Header fields: an ordered tuple of pairs, names as they were written, compared without case.
+
+RFC 9110 section 5. The order and the spelling of what passes through the proxy are kept, so
+fields are a tuple and not a mapping; look-ups are linear and stay off the path of a hit.
+"""
+
+from collections.abc import Container, Iterable
+from typing import TypeAlias
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def first(fields: Fields, name: str) -> str | None:
+    """Return the value of the first field called `name` (given in lower case), or None."""
+    for key, value in fields:
+        if key.lower() == name:
+            return value
+    return None
+
+
+def values(fields: Fields, name: str) -> tuple[str, ...]:
+    """Return the values of every field line called `name` (given in lower case), in order."""
+    return tuple(value for key, value in fields if key.lower() == name)
+
+
+def combined(fields: Fields, name: str) -> str | None:
+    """Return all lines of a list field joined as RFC 9110 section 5.3 allows, or None."""
+    lines = values(fields, name)
+    return ", ".join(lines) if lines else None
+
+
+def without(fields: Fields, names: Container[str]) -> Fields:
+    """Return `fields` less those whose lower-case name is in `names`."""
+    return tuple(pair for pair in fields if pair[0].lower() not in names)
+
+
+def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:
+    """Return `fields` with every field that `new` names taken from `new` instead."""
+    added = tuple(new)
+    return without(fields, {name.lower() for name, _ in added}) + added

@@ -1,0 +1,279 @@
+"""The values that pass between the rooms: request, reply, entry, plan, outcome, settlement.
+
+All are frozen. Times called `*_at` or `now` are seconds of the cache clock (Unix time that does
+not step while a process lives); durations are seconds.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from proxy.core.fields import Fields
+
+
+class Verdict(StrEnum):
+    """The one word for what happened to a request: header, metric label, log field, dashboard."""
+
+    HIT = "HIT"
+    STALE = "STALE"
+    REVALIDATED = "REVALIDATED"
+    MISS = "MISS"
+    JOINED = "JOINED"
+    RESCUED = "RESCUED"
+    BYPASS = "BYPASS"
+    REFUSED = "REFUSED"
+
+
+class Policy(StrEnum):
+    """`upstream_cache_control`: whose word on freshness rules."""
+
+    IGNORE = "ignore"
+    CAP = "cap"
+    OBEY = "obey"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: a configured identity, or the anonymous one (empty name)."""
+
+    name: str = ""
+    """Label for metrics; only ever a name from the configuration."""
+    identity: str = ""
+    """What queueing is fair between: the name, or for unlisted clients their own marker."""
+    weight: float = 1.0
+    priority: int | None = None
+    """Urgency 0 (first) to 7 (RFC 9218), where the configuration sets it."""
+
+
+ANONYMOUS = Client()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's request, after the listener's own matters (`/~name/`, framing) are cut off."""
+
+    method: str
+    path: str
+    """Raw path as written, percent-encoding kept, upstream prefix included; no query."""
+    query: str
+    """Raw query as written, without the `?`."""
+    fields: Fields
+    host: str = ""
+    """Host without its port, in lower case."""
+    port: int = 0
+    """Local port of the listener that accepted it."""
+    client: Client = ANONYMOUS
+    body: bytes | None = None
+    """The whole body where an endpoint keys on it; a streamed body stays at the edge."""
+    has_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long an entry may be used, in seconds from its generation (age 0)."""
+
+    ttl: float
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+
+    @property
+    def usable(self) -> float:
+        """Age up to which any of the three can use the entry: how long the store keeps it."""
+        return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stored reply with its lifetimes. `fields` hold nothing hop-by-hop and no Set-Cookie
+    (unless `obey` lets it); `body` is the reply's whole content in `encoding`."""
+
+    key: str
+    status: int
+    reason: str
+    fields: Fields
+    body: bytes
+    encoding: str
+    """Form in which `body` is kept: `""` (identity) or `"gzip"`."""
+    requested_at: float
+    received_at: float
+    initial_age: float
+    """`corrected_initial_age` of RFC 9111 section 4.2.3, at `received_at`."""
+    lifetimes: Lifetimes
+    request_fields: Fields = ()
+    """Under `obey`: the selecting fields of the request that got it (RFC 9111 section 4.1)."""
+    tags: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    """What freshness found when it stored: `must-revalidate`, `no-cache`, `proxy-revalidate`, …"""
+
+    def age(self, now: float) -> float:
+        """Return `current_age` (RFC 9111 section 4.2.3); a clock that stepped back adds none."""
+        return self.initial_age + max(0.0, now - self.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: the provider's, one built from an entry, or the proxy's own problem."""
+
+    status: int
+    reason: str
+    fields: Fields
+    body: bytes
+    encoding: str = ""
+    """Form of `body` as in `Entry.encoding`; the front makes the form that the client takes."""
+
+
+# ── Plan: what to do about a request, decided from what is stored ──
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Answer from `entry` now. `verdict` is HIT, or RESCUED/STALE where a client allowed it."""
+
+    entry: Entry
+    verdict: Verdict
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeThenRefresh:
+    """Answer from a stale `entry` now, and refresh it once behind the answer (RFC 5861)."""
+
+    entry: Entry
+    validators: Fields
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask the upstream, conditionally where `validators` stand, with an entry to fall back on."""
+
+    validators: Fields = ()
+    stored: tuple[Entry, ...] = ()
+    """Variants that a 304 may confirm."""
+    fallback: Entry | None = None
+    forward_reason: str = "uri-miss"
+    """`fwd=` of Cache-Status: uri-miss, vary-miss, stale, miss, request, method, bypass, partial."""
+    detail: str = ""
+    joinable: bool = True
+    """Whether other requests for the key may share this fetch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Pass through, byte for byte, and store nothing: private, live, unmatched or uncacheable."""
+
+    forward_reason: str = "bypass"
+    detail: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer with a problem of the proxy's own, and send nothing."""
+
+    status: int
+    title: str
+    detail: str
+
+
+Plan: TypeAlias = Serve | ServeThenRefresh | Fetch | Forward | Refuse
+
+
+# ── Outcome: what came of a Fetch or Forward ──
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The upstream answered, whole. `received_at` is when the head came."""
+
+    reply: Reply
+    requested_at: float
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The ledger would not let the call go: quota out, or a hold."""
+
+    limit: str
+    """Name of the limit that denied; `hold` for a hold."""
+    retry_after: float
+    """Seconds until the spend could be granted, at the latest."""
+    resets_in: float
+    """Seconds until the limit is whole again (`resets_at`)."""
+    soonest: float | None = None
+    """Where what is in flight stands in the way: seconds until it is worth asking again."""
+    hold: bool = False
+
+
+class Failure(StrEnum):
+    """Why no whole answer came."""
+
+    CONNECT = "connect"
+    """Nothing was sent: refunded."""
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    """Not HTTP, framing lies, or the body was cut short."""
+    DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No whole answer came. `sent` says whether the provider may have counted the call."""
+
+    failure: Failure
+    sent: bool
+    detail: str = ""
+
+
+Outcome: TypeAlias = Fetched | Denied | Failed
+
+
+# ── Settlement: what the outcome means ──
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store `entry` (in place of what its key held)."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A 304 confirmed `entry`: its fields and lifetimes as they stand now; the body is the same."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate:
+    """Remove what is stored under these keys' targets (RFC 9111 section 4.4)."""
+
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Leave the store as it is."""
+
+
+Write: TypeAlias = Put | Touch | Invalidate | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of a fetch: what to answer, what to write, and the word for it."""
+
+    reply: Reply | Entry
+    """An entry is presented (conditions, ranges, Age) for each client; a reply goes as it is."""
+    write: Write
+    verdict: Verdict
+    detail: str = ""
+    stored: bool = False
+    shareable: bool = True
+    """Whether those who waited for the flight may take the same answer."""
+    forward_status: int | None = None
+    """`fwd-status` of Cache-Status: what the upstream said, where it said anything."""
+    retry_after: float | None = field(default=None)
+    """Seconds, where a denial or a hold ended it."""

@@ -1,0 +1,119 @@
+"""What passes between the flow and a ledger: bills, receipts, grants, what settles them.
+
+No absolute times: every ledger counts on its own clock (the Redis server's, the machine's
+boot-time clock, the wall only for calendars), so all that is said to it is how long.
+"""
+
+from dataclasses import dataclass
+
+from proxy.core.model import Denied
+from proxy.core.upstreams import Limit
+
+__all__ = [
+    "Bill",
+    "Charge",
+    "Denied",
+    "Granted",
+    "HoldFor",
+    "Level",
+    "Receipt",
+    "Report",
+    "Settled",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A cost that is spent from one count."""
+
+    limit: Limit
+    bucket: str
+    """Name of the count: the limit's, with `/endpoint` and `@credential` where it has several."""
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """All that one exchange spends: granted whole or not at all."""
+
+    upstream: str
+    charges: tuple[Charge, ...]
+    answer_within: float
+    """Seconds within which the head of the answer comes, if ever: the spend is booked then."""
+    urgent: bool = False
+    """May touch the reserve, and runs ahead of `pace`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How a count stands, as last known to this process."""
+
+    limit: str
+    bucket: str
+    size: float
+    used: float
+    resets_in: float
+    """Seconds until `remaining` is `size` again, if nothing more is spent."""
+    algorithm: str = ""
+    window: float = 0.0
+    """Seconds; for calendars the length of the present window."""
+
+    @property
+    def remaining(self) -> float:
+        """Tokens left; never below 0."""
+        return max(0.0, self.size - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A granted spend, to be settled once. `id` makes repeats recognisable."""
+
+    id: str
+    bill: Bill
+    booking: object = None
+    """The ledger's own note of where it counted the spend."""
+    probe: bool = False
+    """The first call after a hold: until it is settled nobody else is let through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The call may go."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the provider's answer says of one limit (absent parts: None)."""
+
+    limit: str
+    used: float | None = None
+    remaining: float | None = None
+    size: float | None = None
+    cost: float | None = None
+    """What this exchange really cost."""
+    resets_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFor:
+    """Leave the upstream alone. `seconds` None: by growing steps from `first`, at most `most`."""
+
+    reason: str
+    seconds: float | None
+    first: float = 10.0
+    most: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How an exchange ended, told to the ledger when the answer's head came, or none will."""
+
+    sent: bool
+    """False: nothing left this machine; the spend is refunded whole."""
+    answered: bool
+    """True: the head came just now, the spend is moved to now; False: it stays where booked."""
+    status: int | None = None
+    reports: tuple[Report, ...] = ()
+    hold: HoldFor | None = None
