@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-wall: Callable[[], float] = time.time
+wall: Callable[[], float] = time.time  # noqa: TID251 - here the clocks are read
 """Unix time; may step."""
 
 if hasattr(time, "CLOCK_BOOTTIME"):
@@ -22,11 +22,11 @@ else:  # macOS: its monotonic clock is shared by processes too
 
     def boottime() -> float:
         """Seconds of the monotonic clock, shared by the processes of the machine."""
-        return time.monotonic()
+        return time.monotonic()  # noqa: TID251 - as above
 
 
-_offset = time.time() - time.monotonic()
-_monotonic = time.monotonic
+_monotonic = time.monotonic  # noqa: TID251 - as above
+_offset = wall() - _monotonic()
 
 
 def steady_wall() -> float:

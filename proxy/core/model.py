@@ -84,8 +84,11 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored reply with its lifetimes. `fields` hold nothing hop-by-hop and no Set-Cookie
-    (unless `obey` lets it); `body` is the reply's whole content in `encoding`."""
+    """A stored reply with its lifetimes.
+
+    `fields` hold nothing hop-by-hop and no Set-Cookie (unless `obey` lets it); `body` is the
+    reply's whole content in `encoding`.
+    """
 
     key: str
     status: int
@@ -152,7 +155,7 @@ class Fetch:
     """Variants that a 304 may confirm."""
     fallback: Entry | None = None
     forward_reason: str = "uri-miss"
-    """`fwd=` of Cache-Status: uri-miss, vary-miss, stale, miss, request, method, bypass, partial."""
+    """`fwd=` of Cache-Status: uri-miss, vary-miss, stale, miss, request, method, bypass, …"""
     detail: str = ""
     joinable: bool = True
     """Whether other requests for the key may share this fetch."""
@@ -204,6 +207,9 @@ class Denied:
     soonest: float | None = None
     """Where what is in flight stands in the way: seconds until it is worth asking again."""
     hold: bool = False
+    returns: tuple[tuple[float, float], ...] = ()
+    """When tokens of that limit come back at the earliest: `(seconds from now, tokens)`, in order.
+    Who waits behind others learns from it at once whether it could be served in time."""
 
 
 class Failure(StrEnum):

@@ -6,10 +6,8 @@ boot-time clock, the wall only for calendars), so all that is said to it is how 
 
 from dataclasses import dataclass
 
-from proxy.core.model import Denied
 from proxy.core.upstreams import Limit
 
-__all__ = [
     "Bill",
     "Charge",
     "Denied",

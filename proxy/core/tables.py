@@ -2,9 +2,11 @@
 
     ttl:  {by: interval, 1m: 60s, 1h: 10m, else: 60s}
     cost: {by: limit, absent: 5, up_to: {100: 5, 500: 25, 1000: 50, 5000: 250}}
-    cost: {by: symbols, list: json, absent: {by: symbol, absent: 80, else: 2}, up_to: {20: 2, 100: 40}, else: 80}
+    cost: {by: symbols, list: json, up_to: {20: 2, 100: 40}, else: 80,
+           absent: {by: symbol, absent: 80, else: 2}}
     cost: {by: ids, list: comma, per: 100, each: 1}                # ceil(members / 100) * 1
-    cost: {sum: [{by: id, list: comma, per: 100, each: 1}, {by: convert, list: comma, absent: 0, each: 1, less: 1}]}
+    cost: {sum: [{by: id, list: comma, per: 100, each: 1},
+                 {by: convert, list: comma, absent: 0, each: 1, less: 1}]}
 
 A figure may itself be a table. What a table looks at is named once (`by`); how the value is read
 is `list` (count the members) or the value itself.
@@ -29,7 +31,8 @@ class ByValue:
 class UpTo:
     """The figure of the first step at or above the parameter's number (or count of members).
 
-    A value above the last step, or no number, costs `otherwise`, or the dearest step."""
+    A value above the last step, or no number, costs `otherwise`, or the dearest step.
+    """
 
     parameter: str
     steps: tuple[tuple[float, "Table"], ...]

@@ -17,7 +17,7 @@ class Algorithm(StrEnum):
     """Each `per` after it was counted: never more than `limit` in any window."""
     FIXED_WINDOW = "fixed_window"
     """All at once, at the calendar's (or the aligned window's) boundary."""
-    TOKEN_BUCKET = "token_bucket"
+    TOKEN_BUCKET = "token_bucket"  # noqa: S105 - no password: an algorithm
     """Continuously, `limit / per` a second, up to `burst`."""
 
 
@@ -64,8 +64,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a request spends. `general` from every `counts: cost` limit in scope `all`;
-    `named` from the limits it names, which alone reaches `scope: named`."""
+    """What a request spends.
+
+    `general` from every `counts: cost` limit in scope `all`; `named` from the limits it names,
+    which alone reaches `scope: named`.
+    """
 
     general: Table = 1.0
     named: tuple[tuple[str, Table], ...] = ()
@@ -85,8 +88,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class BodyCheck:
-    """An error hidden in an answer: where `path` (dotted, `*` for any member) of the JSON body
-    holds one of `values` (or anything non-empty, where `values` is empty)."""
+    """An error hidden in an answer.
+
+    It is one where `path` (dotted, `*` for any member) of the JSON body holds one of `values`, or
+    anything non-empty where neither `values` nor `contains` is set.
+    """
 
     path: str
     values: tuple[str, ...] = ()
