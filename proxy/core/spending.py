@@ -8,17 +8,6 @@ from dataclasses import dataclass
 
 from proxy.core.upstreams import Limit
 
-    "Bill",
-    "Charge",
-    "Denied",
-    "Granted",
-    "HoldFor",
-    "Level",
-    "Receipt",
-    "Report",
-    "Settled",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Charge:
