@@ -1,0 +1,107 @@
+"""Single-flight: one fetch that many requests wait for, in this process.
+
+A flight begins with its first caller and ends with its landing, which everyone who waits gets.
+Until it is *sent* it lives for its callers, and the last one to leave takes it along; once sent
+it is paid for, so it lands and is stored whoever has gone. A landing is told to those who waited
+and to nobody later: who comes after it looks into the cache, or begins a flight of its own.
+
+The interleaving that `leave` and `send` defend against:
+    1. the last caller leaves a flight that waits for quota;
+    2. in the same tick the quota is granted, and the flight is about to send;
+    3. cancelled now, it would lose the grant.
+    So a flight that is being left is cancelled only where it has not been marked as sent, and
+    it refunds in its own `finally` what it was granted and never sent (see `proxy.queues`).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from proxy.tasks import Tasks
+
+Landing = TypeVar("Landing")
+
+
+class Flight(Generic[Landing]):
+    """A fetch under way."""
+
+    __slots__ = ("callers", "joined", "key", "pinned", "sent", "task")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.callers = 0
+        """How many wait for it now."""
+        self.joined = 0
+        """How many have joined it after its first caller."""
+        self.sent = False
+        """The call is paid for: it lands whoever leaves."""
+        self.pinned = False
+        """It goes on without callers: a refresh, or what a rescued caller left behind."""
+        self.task: asyncio.Task[Landing] | None = None
+
+
+class Flights(Generic[Landing]):
+    """The flights of this process, by key."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        """Take where flights run."""
+        self._tasks = tasks
+        self._flights: dict[str, Flight[Landing]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def find(self, key: str) -> Flight[Landing] | None:
+        """Return the flight for `key` that is under way."""
+        return self._flights.get(key)
+
+    def begin(
+        self, key: str, fly: Callable[[Flight[Landing]], Coroutine[Any, Any, Landing]]
+    ) -> Flight[Landing]:
+        """Begin a flight; the caller has looked that there is none."""
+        flight: Flight[Landing] = Flight(key)
+        self._flights[key] = flight
+        flight.task = self._tasks.start(self._fly(flight, fly), f"flight {key}")
+        return flight
+
+    async def wait(
+        self, flight: Flight[Landing], patience: float, *, leave_running: bool = False
+    ) -> Landing | None:
+        """Wait for the landing for at most `patience` seconds; None where it takes longer.
+
+        Leaving (also by being cancelled) ends a flight that nobody else waits for, unless it was
+        sent or is pinned; with `leave_running` whoever loses patience pins it.
+        """
+        task = flight.task
+        if task is None:
+            raise RuntimeError("a flight is waited for only once it has begun")
+        flight.callers += 1
+        try:
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            flight.pinned = flight.pinned or leave_running
+            return task.result() if _landed(task) else None
+        finally:
+            flight.callers -= 1
+            if flight.callers == 0 and not flight.sent and not flight.pinned:
+                self._forget(flight)  # at once: who comes now must not join what is ending
+                task.cancel()
+
+    async def _fly(
+        self,
+        flight: Flight[Landing],
+        fly: Callable[[Flight[Landing]], Coroutine[Any, Any, Landing]],
+    ) -> Landing:
+        try:
+            return await fly(flight)
+        finally:
+            self._forget(flight)
+
+    def _forget(self, flight: Flight[Landing]) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+
+
+def _landed(task: "asyncio.Task[Any]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None

@@ -1,0 +1,237 @@
+"""Waiting for quota: lines of bills in front of a ledger that said "not yet".
+
+There is a line for each set of counts that bills spend from, so that who waits for one limit does
+not hold up who needs another. One driver a line asks the ledger for the head of it; `core.waiting`
+says who that is. Nobody waits who could not be served in time, and a place is left at once when
+its caller goes.
+
+The interleaving that `_give` and `_wait` defend against:
+    1. the driver asks the ledger for the head of the line;
+    2. its caller goes away (or is too late) while the ledger counts;
+    3. the ledger grants: nobody takes the grant, and the tokens would be lost until they return.
+    So the driver looks after 3 whether the place is still taken, and refunds where it is not; and
+    a caller that is cancelled between the grant and its own wake-up refunds it itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from proxy.core.model import Client, Denied
+from proxy.core.spending import Bill, Granted, Settled
+from proxy.core.waiting import Waiter, WaitingLine, earliest
+from proxy.ports import Ledger
+from proxy.tasks import Tasks
+
+UNSENT = Settled(sent=False, answered=False)
+NOT_YET = Denied("", 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """Too many wait for this upstream already."""
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Who asks, how urgently, how long they would wait, and how many may wait at once."""
+
+    client: Client
+    priority: int
+    max_wait: float
+    max_waiting: int
+
+
+class _Place:
+    """A bill in a line, and what its caller awaits."""
+
+    __slots__ = ("bill", "decided", "waiter")
+
+    def __init__(
+        self, bill: Bill, waiter: Waiter, decided: asyncio.Future[Granted | Denied]
+    ) -> None:
+        self.bill = bill
+        self.waiter = waiter
+        self.decided = decided
+
+    def granted(self) -> Granted | None:
+        """Return the grant that has come, if one has."""
+        if self.decided.done() and not self.decided.cancelled():
+            decision = self.decided.result()
+            return decision if isinstance(decision, Granted) else None
+        return None
+
+
+class _Line:
+    """One line and what its ledger said last."""
+
+    def __init__(self) -> None:
+        self.waiting = WaitingLine()
+        self.places: dict[Waiter, _Place] = {}
+        self.changed = asyncio.Event()
+        self.denied: Denied | None = None
+        self.denied_at = 0.0
+        self.driver: asyncio.Task[None] | None = None
+
+    def note(self, denied: Denied, now: float) -> None:
+        """Keep what the ledger said, and when."""
+        self.denied, self.denied_at = denied, now
+
+    def denial(self, now: float) -> Denied | None:
+        """Return the last denial with its times brought up to `now`."""
+        if self.denied is None:
+            return None
+        passed = now - self.denied_at
+        return replace(
+            self.denied,
+            retry_after=max(0.0, self.denied.retry_after - passed),
+            resets_in=max(0.0, self.denied.resets_in - passed),
+        )
+
+    def in_time(self, cost: float, ahead: float, deadline: float) -> bool:
+        """Whether `cost` behind `ahead` could still be granted by `deadline`, at the best."""
+        denied = self.denied
+        if denied is None:
+            return True
+        if denied.hold and denied.soonest is None:
+            return self.denied_at + denied.retry_after <= deadline
+        if denied.returns:
+            soonest = earliest(denied.returns, cost + ahead)
+            # Beyond what is foreseen nothing can be promised, nor ruled out but by its end.
+            soonest = denied.returns[-1][0] if soonest is None else soonest
+        else:
+            soonest = denied.retry_after if denied.soonest is None else denied.soonest
+        return self.denied_at + soonest <= deadline
+
+
+class Queues:
+    """The lines of all upstreams of this process."""
+
+    def __init__(self, ledger: Ledger, tasks: Tasks, time: Callable[[], float]) -> None:
+        """Take the ledger to ask, where drivers run, and a clock that never steps (seconds)."""
+        self._ledger = ledger
+        self._tasks = tasks
+        self._time = time
+        self._lines: dict[tuple[str, ...], _Line] = {}
+        self._length: dict[str, int] = {}
+
+    def length(self, upstream: str) -> int:
+        """Return how many wait for the upstream's quota."""
+        return self._length.get(upstream, 0)
+
+    def changed(self, upstream: str) -> None:
+        """Say that the upstream's counts may stand better than they did: ask again now."""
+        for name, line in self._lines.items():
+            if name[0] == upstream:
+                line.changed.set()
+
+    async def spend(self, bill: Bill, patience: Patience) -> Granted | Denied | Overloaded:
+        """Spend, waiting for it if need be; a denial comes as soon as it is certain."""
+        name = (bill.upstream, *sorted(charge.bucket for charge in bill.charges))
+        line = self._lines.get(name)
+        if line is None or not len(line.waiting):
+            decision = await self._ledger.spend(bill)
+            if isinstance(decision, Granted) or patience.max_wait <= 0:
+                return decision
+            line = self._lines.setdefault(name, _Line())
+            line.note(decision, self._time())
+        return await self._wait(name, line, bill, patience)
+
+    async def _wait(
+        self, name: tuple[str, ...], line: _Line, bill: Bill, patience: Patience
+    ) -> Granted | Denied | Overloaded:
+        now = self._time()
+        if self.length(bill.upstream) >= patience.max_waiting:
+            return Overloaded(self.length(bill.upstream))
+        cost = _cost(bill, line.denied)
+        deadline = now + patience.max_wait
+        if not line.in_time(cost, line.waiting.ahead(patience.priority), deadline):
+            return line.denial(now) or NOT_YET
+        waiter = Waiter(patience.client, patience.priority, cost, deadline)
+        place = self._join(name, line, bill, waiter)
+        try:
+            async with asyncio.timeout(patience.max_wait):
+                return await asyncio.shield(place.decided)
+        except TimeoutError:
+            if (granted := place.granted()) is not None:
+                return granted
+            return line.denial(self._time()) or NOT_YET
+        except asyncio.CancelledError:
+            if (granted := place.granted()) is not None:
+                self._tasks.start(self._ledger.settle(granted.receipt, UNSENT), "refund")
+            raise
+        finally:
+            self._leave(line, place)
+
+    def _join(self, name: tuple[str, ...], line: _Line, bill: Bill, waiter: Waiter) -> _Place:
+        place = _Place(bill, waiter, asyncio.get_running_loop().create_future())
+        line.places[waiter] = place
+        line.waiting.join(waiter)
+        self._length[bill.upstream] = self.length(bill.upstream) + 1
+        if line.driver is not None and line.waiting.head() is waiter:
+            line.changed.set()  # it may need less than the head before it did
+        if line.driver is None:
+            line.driver = self._tasks.start(self._drive(name, line), f"line {'/'.join(name)}")
+        return place
+
+    def _leave(self, line: _Line, place: _Place) -> None:
+        self._length[place.bill.upstream] -= 1
+        line.places.pop(place.waiter, None)
+        line.waiting.leave(place.waiter)
+        if not place.decided.done():
+            place.decided.cancel()
+        if not len(line.waiting):
+            line.changed.set()  # lets the driver end
+
+    async def _drive(self, name: tuple[str, ...], line: _Line) -> None:
+        try:
+            await self._pause(line, line.denied or NOT_YET)
+            while (head := line.waiting.head()) is not None:
+                line.changed.clear()
+                place = line.places[head]
+                decision = await self._ledger.spend(place.bill)
+                if isinstance(decision, Granted):
+                    await self._give(line, place, decision)
+                else:
+                    line.note(decision, self._time())
+                    self._turn_away(line)
+                    await self._pause(line, decision)
+        finally:
+            line.driver = None
+            if self._lines.get(name) is line and not len(line.waiting):
+                del self._lines[name]
+
+    async def _give(self, line: _Line, place: _Place, granted: Granted) -> None:
+        if place.waiter.gone:
+            await self._ledger.settle(granted.receipt, UNSENT)
+            return
+        line.waiting.served(place.waiter)
+        place.decided.set_result(granted)
+
+    def _turn_away(self, line: _Line) -> None:
+        """Tell those at the head who cannot be served in time any more."""
+        while (head := line.waiting.head()) is not None:
+            if line.in_time(head.cost, 0.0, head.deadline):
+                return
+            line.waiting.leave(head)
+            denial = line.denial(self._time())
+            if denial is not None:
+                line.places[head].decided.set_result(denial)
+
+    async def _pause(self, line: _Line, denied: Denied) -> None:
+        delay = denied.retry_after if denied.soonest is None else denied.soonest
+        try:
+            async with asyncio.timeout(max(delay, 0.001)):
+                await line.changed.wait()
+        except TimeoutError:
+            return
+
+
+def _cost(bill: Bill, denied: Denied | None) -> float:
+    """What the bill takes of the limit that stands in the way (else of its dearest)."""
+    costs = {charge.limit.name: charge.cost for charge in bill.charges}
+    if denied is not None and denied.limit in costs:
+        return costs[denied.limit]
+    return max(costs.values(), default=1.0)

@@ -1,0 +1,164 @@
+"""Waiting for quota: order, deadlines, refunds of grants that nobody took."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.core.model import Client, Denied
+from proxy.core.spending import Bill, Charge, Granted, Level, Receipt, Settled
+from proxy.core.upstreams import Algorithm, Limit
+from proxy.queues import UNSENT, Overloaded, Patience, Queues
+from proxy.tasks import Tasks
+
+MINUTE = Limit("minute", 10, 60.0, Algorithm.SLIDING_WINDOW)
+
+
+def bill(who: str, cost: float = 1.0) -> Bill:
+    return Bill("coingecko", (Charge(MINUTE, "minute", cost),), 8.0, urgent=who == "urgent")
+
+
+def patience(wait: float, priority: int = 3, most: int = 100) -> Patience:
+    return Patience(Client(), priority, wait, most)
+
+
+class StubLedger:
+    """Grants what the test put in; says how long until then."""
+
+    def __init__(self) -> None:
+        self.tokens = 0.0
+        self.retry_after = 3600.0
+        self.returns: tuple[tuple[float, float], ...] = ()
+        self.soonest: float | None = 0.001
+        self.granted: list[Bill] = []
+        self.settled: list[tuple[Receipt, Settled]] = []
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def spend(self, bill: Bill) -> Granted | Denied:
+        self.asked.set()
+        await self.gate.wait()
+        if self.tokens >= bill.charges[0].cost:
+            self.tokens -= bill.charges[0].cost
+            self.granted.append(bill)
+            return Granted(Receipt(str(len(self.granted)), bill))
+        return Denied("minute", self.retry_after, 60.0, self.soonest, returns=self.returns)
+
+    async def settle(self, receipt: Receipt, settled: Settled) -> None:
+        self.settled.append((receipt, settled))
+
+    def levels(self, _upstream: str) -> tuple[Level, ...]:
+        return ()
+
+    def held_for(self, _upstream: str) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def ledger() -> StubLedger:
+    return StubLedger()
+
+
+@pytest.fixture
+async def queues(ledger: StubLedger) -> AsyncIterator[Queues]:
+    tasks = Tasks(lambda *_: None)
+    yield Queues(ledger, tasks, asyncio.get_running_loop().time)
+    await tasks.close()
+
+
+async def waiting(queues: Queues, number: int) -> None:
+    while queues.length("coingecko") != number:  # noqa: ASYNC110 - a plain figure, no event
+        await asyncio.sleep(0)
+
+
+async def test_granted_at_once(ledger: StubLedger, queues: Queues) -> None:
+    """What the limit allows does not wait."""
+    ledger.tokens = 1
+
+    assert isinstance(await queues.spend(bill("a"), patience(5)), Granted)
+    assert queues.length("coingecko") == 0
+
+
+async def test_first_come_first_served(ledger: StubLedger, queues: Queues) -> None:
+    """Grants go to those who wait in the order of their coming, a newcomer behind them."""
+    bills = [bill("a", cost) for cost in (3, 1, 2)]
+    waiters = []
+    for position, each in enumerate(bills):
+        waiters.append(asyncio.get_running_loop().create_task(queues.spend(each, patience(60))))
+        await waiting(queues, position + 1)
+    ledger.tokens = 6
+    await asyncio.gather(*waiters)
+
+    assert bills == ledger.granted
+    assert queues.length("coingecko") == 0
+
+
+async def test_nobody_waits_who_could_not_be_served(ledger: StubLedger, queues: Queues) -> None:
+    """Who would wait longer than it may is told at once, with the time to come back."""
+    ledger.soonest = None
+    ledger.retry_after = 40.0
+    denied = await queues.spend(bill("a"), patience(5))
+
+    assert isinstance(denied, Denied)
+    assert denied.retry_after == pytest.approx(40, abs=1)
+
+
+async def test_who_stands_behind_too_many_is_told_at_once(
+    ledger: StubLedger, queues: Queues
+) -> None:
+    """One token in a second serves the first who waits; the second knows that it comes late."""
+    ledger.soonest = None
+    ledger.retry_after = 1.0
+    ledger.returns = ((1.0, 1.0), (30.0, 9.0))
+    first = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(5)))
+    await waiting(queues, 1)
+
+    assert isinstance(await queues.spend(bill("a"), patience(5)), Denied)
+
+    first.cancel()
+
+
+async def test_patience_ends(ledger: StubLedger, queues: Queues) -> None:
+    """Who waited in vain gets the denial when its time is over."""
+    assert isinstance(await queues.spend(bill("a"), patience(0.01)), Denied)
+    assert queues.length("coingecko") == 0
+
+
+async def test_bounded(ledger: StubLedger, queues: Queues) -> None:
+    """One more than may wait is told that there are too many."""
+    first = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60, most=1)))
+    await waiting(queues, 1)
+
+    assert Overloaded(1) == await queues.spend(bill("a"), patience(60, most=1))
+
+    first.cancel()
+
+
+async def test_a_grant_that_nobody_takes_is_refunded(ledger: StubLedger, queues: Queues) -> None:
+    """The caller goes while the ledger counts: its tokens come back."""
+    waiter = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+    await waiting(queues, 1)
+    ledger.gate.clear()
+    ledger.asked.clear()
+    await ledger.asked.wait()
+    waiter.cancel()
+    await asyncio.gather(waiter, return_exceptions=True)
+    ledger.tokens = 1
+    ledger.gate.set()
+    while not ledger.settled:  # noqa: ASYNC110 - a plain list, no event
+        await asyncio.sleep(0)
+
+    assert [UNSENT] == [settled for _, settled in ledger.settled]
+
+
+async def test_changed_asks_again(ledger: StubLedger, queues: Queues) -> None:
+    """A refund wakes who waits, long before the denial's own time."""
+    ledger.soonest = 30.0
+    ledger.returns = ((30.0, 10.0),)
+    waiter = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+    await waiting(queues, 1)
+    ledger.tokens = 1
+    queues.changed("coingecko")
+
+    assert isinstance(await asyncio.wait_for(waiter, 5), Granted)
