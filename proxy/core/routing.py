@@ -1,5 +1,345 @@
-"""Which upstream and which endpoint a request meets."""
+"""Which upstream and which endpoint a request meets.
 
+Upstream: a port of its own, then Host, then the longest prefix; the prefix is cut off only where
+it was what met. Endpoint: literal segments before `{id}` before `{rest:path}`, left to right, then
+more query conditions; methods do not choose. Segments are compared decoded; double slashes and a
+trailing one make no difference to what is met.
+
+What is forwarded: a met path with double slashes collapsed and a trailing one removed (kept where
+the template has one); under `obey`, and where no endpoint is met, as it was written, save that a
+path outside `obey` never begins with two slashes, which some read as a host.
+
+Dot segments, in any spelling that some server resolves, and control characters are out of bounds:
+they would meet one endpoint here and another at the provider. An `%2F` inside a segment is data.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from proxy.core.model import Policy, Request
+from proxy.core.parameters import Parameters, decode
 from proxy.core.templates import parse_template, specificity, ties
+from proxy.core.upstreams import Endpoint, Upstream
 
-__all__ = ["parse_template", "specificity", "ties"]
+__all__ = [
+    "Match",
+    "NoMatch",
+    "OutOfBounds",
+    "Route",
+    "Routes",
+    "parse_template",
+    "specificity",
+    "ties",
+]
+
+Segments: TypeAlias = tuple[str, ...]
+
+_is_suspect = re.compile(r"[%\\\x00-\x1f\x7f]|/\.").search
+_has_control = re.compile(r"[\x00-\x1f\x7f]").search
+_separators = re.compile(r"[/\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The rule that a request meets, and what of the request the rule speaks of."""
+
+    upstream: Upstream
+    endpoint: Endpoint
+    path: str
+    """Raw upstream path to forward, without the base URL's own."""
+    query: str
+    """Raw query as the client wrote it."""
+    variables: Parameters
+    """Decoded values of the template's variables, in order; a rest keeps its slashes."""
+    parameters: Parameters
+    """Decoded query parameters, in the order in which they were written."""
+    segments: Segments
+    """Decoded segments of the upstream path."""
+    by: str
+    """What met the upstream: `port`, `host` or `prefix`."""
+
+    @property
+    def unmatched(self) -> bool:
+        """Whether no endpoint was met, and the upstream's rule for that case stands in."""
+        return self.endpoint is self.upstream.unmatched
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """No upstream, or none of its endpoints where it refuses the rest: 404."""
+
+    reason: str
+    upstreams: tuple[str, ...]
+    """Names of those there are."""
+    upstream: str = ""
+    """The one that was met, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfBounds:
+    """The path is none that may be asked: 400."""
+
+    reason: str
+
+
+Route: TypeAlias = Match | NoMatch | OutOfBounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A request's path in segments, empty ones left out."""
+
+    raw: Segments
+    decoded: Segments
+
+
+@dataclass(slots=True)
+class _Node:
+    """What a trie of templates knows after some segments."""
+
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    variable: "_Node | None" = None
+    here: tuple[Endpoint, ...] = ()
+    rest: tuple[Endpoint, ...] = ()
+
+
+class Routes:
+    """All upstreams, indexed once; a match costs the same with ten endpoints and ten thousand."""
+
+    def __init__(
+        self, upstreams: Iterable[Upstream], ports: Mapping[int, str] | None = None
+    ) -> None:
+        """Index `upstreams`.
+
+        `ports` names the upstream behind each listener of its own, where the system chose the
+        port; without it the ports are those that the configuration names.
+        """
+        self._upstreams = {upstream.name: upstream for upstream in upstreams}
+        self._names = tuple(sorted(self._upstreams))
+        named = {name: _port(each.listen) for name, each in self._upstreams.items()}
+        own = {port: name for name, port in named.items() if port} if ports is None else ports
+        self._ports = {port: self._upstreams[name] for port, name in own.items()}
+        self._hosts: dict[str, Upstream] = {}
+        self._prefixes: dict[Segments, Upstream] = {}
+        for upstream in self._upstreams.values():
+            self._hosts.update((host.lower(), upstream) for host in upstream.hosts)
+            self._prefixes[_prefix(upstream)] = upstream
+        self._longest = max(map(len, self._prefixes), default=0)
+        self._tries = {name: _trie(each.endpoints) for name, each in self._upstreams.items()}
+
+    @property
+    def upstreams(self) -> Mapping[str, Upstream]:
+        """The upstreams by name."""
+        return self._upstreams
+
+    def match(self, request: Request) -> Route:
+        """Return the rule that `request` meets."""
+        path = _parsed(request.path)
+        if isinstance(path, OutOfBounds):
+            return path
+        upstream, by, cut = self._upstream(request, path.decoded)
+        if upstream is None:
+            return NoMatch(f"no upstream is met by {request.path!r}", self._names)
+        segments = path.decoded[cut:]
+        parameters = decode(request.query)
+        endpoint = self._endpoint(upstream, segments, parameters)
+        if endpoint is None:
+            reason = f"no endpoint of {upstream.name} is met by {request.path!r}"
+            return NoMatch(reason, self._names, upstream.name)
+        return Match(
+            upstream,
+            endpoint,
+            _forwarded(upstream, endpoint, request.path, path.raw, cut),
+            request.query,
+            _variables(endpoint, segments),
+            parameters,
+            segments,
+            by,
+        )
+
+    def explain(self, request: Request) -> tuple[str, ...]:
+        """Say in a few lines what `request` meets, and why it is not something else."""
+        route = self.match(request)
+        match route:
+            case OutOfBounds(reason):
+                return (f"out of bounds: {reason}",)
+            case NoMatch(reason):
+                return (reason, f"upstreams: {', '.join(self._names) or 'none'}")
+            case Match():
+                return (_why_upstream(route, request), *self._why_endpoint(route))
+
+    def _upstream(self, request: Request, segments: Segments) -> tuple[Upstream | None, str, int]:
+        """Return the upstream, what met it, and how many segments to cut off."""
+        if (found := self._ports.get(request.port)) is not None:
+            return found, "port", 0
+        if (found := self._hosts.get(request.host)) is not None:
+            return found, "host", 0
+        for count in range(min(self._longest, len(segments)), -1, -1):
+            if (found := self._prefixes.get(segments[:count])) is not None:
+                return found, "prefix", count
+        return None, "", 0
+
+    def _endpoint(
+        self, upstream: Upstream, segments: Segments, parameters: Parameters
+    ) -> Endpoint | None:
+        for endpoint in _candidates(self._tries[upstream.name], segments):
+            if not endpoint.conditions or not _unmet(endpoint, parameters):
+                return endpoint
+        return upstream.unmatched
+
+    def _why_endpoint(self, match: Match) -> Iterator[str]:
+        taken = match.endpoint
+        if match.unmatched:
+            yield f"endpoint {taken.name}: no path of {match.upstream.name} is met"
+        for endpoint in _candidates(self._tries[match.upstream.name], match.segments):
+            missing = _unmet(endpoint, match.parameters)
+            if endpoint is taken:
+                yield f"endpoint {taken.name}: {taken.path} {_how(match)}"
+            elif missing:
+                yield f"not {endpoint.name}: it wants {_listed(missing)}"
+            else:
+                yield f"not {endpoint.name}: {endpoint.path} is less particular"
+
+
+def _port(listen: str | None) -> int:
+    _, _, port = (listen or "").rpartition(":")
+    return int(port) if port.isdecimal() else 0
+
+
+def _prefix(upstream: Upstream) -> Segments:
+    return tuple(unquote(part) for part in upstream.prefix.split("/") if part)
+
+
+# ── Paths ──
+
+
+def _parsed(path: str) -> _Path | OutOfBounds:
+    if path and not path.startswith("/"):
+        return OutOfBounds("a path begins with '/'")
+    raw = tuple(part for part in path.split("/") if part)
+    if not _is_suspect(path):
+        return _Path(raw, raw)
+    decoded = tuple(unquote(part, errors="surrogateescape") for part in raw)
+    for part in decoded:
+        if _has_control(part):
+            return OutOfBounds("the path holds a control character")
+        if _climbs(part):
+            return OutOfBounds("the path holds a dot segment")
+    return _Path(raw, decoded)
+
+
+def _climbs(segment: str) -> bool:
+    """Say whether some server would read a `.` or `..` in a decoded segment.
+
+    Also behind an encoded slash or a backslash, before a path parameter (`..;x`), or encoded twice.
+    """
+    twice = unquote(segment) if "%" in segment else segment
+    parts = _separators.split(twice)
+    return any(part.partition(";")[0] in {".", ".."} for part in parts)
+
+
+def _forwarded(upstream: Upstream, endpoint: Endpoint, path: str, raw: Segments, cut: int) -> str:
+    met = endpoint is not upstream.unmatched
+    if met and endpoint.policy is not Policy.OBEY:
+        tail = "/" if len(raw) > cut and endpoint.path.endswith("/") else ""
+        return "/" + "/".join(raw[cut:]) + tail
+    written = _after(path, cut)
+    return written if endpoint.policy is Policy.OBEY else "/" + written.lstrip("/")
+
+
+def _after(path: str, count: int) -> str:
+    """Return what stands in a raw path after its first `count` segments; at least a slash."""
+    position = 0
+    for _ in range(count):
+        while path[position] == "/":
+            position += 1
+        found = path.find("/", position)
+        position = found if found >= 0 else len(path)
+    return path[position:] or "/"
+
+
+# ── Endpoints ──
+
+
+def _trie(endpoints: Iterable[Endpoint]) -> _Node:
+    root = _Node()
+    for endpoint in sorted(endpoints, key=lambda each: -len(each.conditions)):
+        node = root
+        for segment in endpoint.segments:
+            if segment.kind == "literal":
+                node = node.literals.setdefault(segment.text, _Node())
+            elif segment.kind == "variable":
+                node.variable = node.variable or _Node()
+                node = node.variable
+        if endpoint.segments and endpoint.segments[-1].kind == "rest":
+            node.rest += (endpoint,)
+        else:
+            node.here += (endpoint,)
+    return root
+
+
+def _candidates(root: _Node, segments: Segments) -> Iterator[Endpoint]:
+    """Yield the endpoints whose path is met, the most particular first."""
+    pending: list[tuple[_Node | tuple[Endpoint, ...], int]] = [(root, 0)]
+    while pending:
+        node, index = pending.pop()
+        if isinstance(node, tuple):
+            yield from node
+            continue
+        # Last pushed is looked at first: literal, then variable, then rest.
+        if node.rest:
+            pending.append((node.rest, index))
+        if index == len(segments):
+            yield from node.here
+            continue
+        if node.variable is not None:
+            pending.append((node.variable, index + 1))
+        if (literal := node.literals.get(segments[index])) is not None:
+            pending.append((literal, index + 1))
+
+
+def _unmet(endpoint: Endpoint, parameters: Parameters) -> Parameters:
+    """Return the conditions that `parameters` do not meet; a repeated one must agree throughout."""
+    return tuple(
+        (name, wanted)
+        for name, wanted in endpoint.conditions
+        if {value for key, value in parameters if key == name} != {wanted}
+    )
+
+
+def _variables(endpoint: Endpoint, segments: Segments) -> Parameters:
+    found: list[tuple[str, str]] = []
+    for index, segment in enumerate(endpoint.segments):
+        if segment.kind == "variable":
+            found.append((segment.text, segments[index]))
+        elif segment.kind == "rest":
+            found.append((segment.text, "/".join(segments[index:])))
+    return tuple(found)
+
+
+# ── Reasons ──
+
+
+def _why_upstream(match: Match, request: Request) -> str:
+    name = match.upstream.name
+    match match.by:
+        case "port":
+            return f"upstream {name}: port {request.port} is its own"
+        case "host":
+            return f"upstream {name}: Host {request.host} is its own"
+        case _:
+            return f"upstream {name}: {match.upstream.prefix} is the longest prefix that is met"
+
+
+def _how(match: Match) -> str:
+    endpoint = match.endpoint
+    parts = [f"{{{name}}} = {value!r}" for name, value in match.variables]
+    parts += [f"{name}={value} as it wants" for name, value in endpoint.conditions]
+    return f"is met ({', '.join(parts)})" if parts else "is met"
+
+
+def _listed(conditions: Parameters) -> str:
+    return ", ".join(f"{name}={value}" for name, value in conditions)
