@@ -1,0 +1,115 @@
+"""A body on its way: whole, shared, broken, too large, unread."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.arrival import Arrival
+from proxy.core.fields import Fields
+from proxy.core.model import Failure
+from proxy.ports import BrokenExchangeError
+
+PUMPS: list[asyncio.Task[None]] = []
+"""Held, so that no pump is collected while it runs."""
+
+
+class Parts:
+    """An exchange whose body comes in the given parts, then breaks or ends."""
+
+    status, reason = 200, "OK"
+    fields: Fields = ()
+    content_length: int | None = None
+    requested_at = received_at = 0.0
+
+    def __init__(
+        self, *parts: bytes, broken: bool = False, gate: asyncio.Event | None = None
+    ) -> None:
+        self.parts, self.broken, self.gate = parts, broken, gate
+        self.given = 0
+        self.aborted = False
+
+    async def body(self) -> AsyncIterator[bytes]:
+        for part in self.parts:
+            self.given += 1
+            yield part
+            if self.gate is not None:
+                await self.gate.wait()
+        if self.broken:
+            raise BrokenExchangeError(Failure.PROTOCOL, "cut short")
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def arriving(parts: Parts, keep: float = 100, ahead: int = 100) -> Arrival:
+    arrival = Arrival(parts, keep, ahead)
+    PUMPS.append(asyncio.get_running_loop().create_task(arrival.pump()))
+    return arrival
+
+
+async def collected(reader: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in reader])
+
+
+async def test_whole() -> None:
+    """A body that ends within the bound is given whole."""
+    assert await arriving(Parts(b"ab", b"cd")).whole(4) == b"abcd"
+
+
+async def test_larger_than_asked_for() -> None:
+    """A body over the bound is not given whole, but can be read from its start."""
+    arrival = arriving(Parts(b"ab", b"cd", b"ef"))
+
+    assert await arrival.whole(3) is None
+    assert await collected(arrival.read()) == b"abcdef"
+
+
+async def test_broken() -> None:
+    """Half a body is never given as a whole one; a reader sees the break after what came."""
+    arrival = arriving(Parts(b"ab", broken=True))
+    reader = arrival.read()
+    with pytest.raises(BrokenExchangeError):
+        await arrival.whole(100)
+
+    assert await anext(reader) == b"ab"
+    with pytest.raises(BrokenExchangeError):
+        await anext(reader)
+
+
+async def test_many_readers_each_from_the_start() -> None:
+    """Who joins while the body comes gets all of it."""
+    gate = asyncio.Event()
+    arrival = arriving(Parts(b"ab", b"cd", gate=gate))
+    early = asyncio.get_running_loop().create_task(collected(arrival.read()))
+    await asyncio.sleep(0)
+    late = asyncio.get_running_loop().create_task(collected(arrival.read()))
+    gate.set()
+
+    assert [b"abcd", b"abcd"] == await asyncio.gather(early, late)
+
+
+async def test_memory_is_bounded_by_the_slowest_reader() -> None:
+    """A body too large to keep waits for its reader, a bound ahead of it, and lets go the rest."""
+    parts = Parts(*[b"x" * 10] * 50)
+    arrival = arriving(parts, keep=20, ahead=30)
+    reader = arrival.read()
+    arrival.release()
+    first = await anext(reader)
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert parts.given < 10
+    assert len(first) + len(await collected(reader)) == 500
+    assert not arrival.joinable
+
+
+async def test_dropped_when_nobody_reads() -> None:
+    """A body too large to keep that nobody reads does not hold the connection."""
+    parts = Parts(*[b"x" * 10] * 50)
+    arrival = arriving(parts, keep=20)
+    arrival.release()
+    with pytest.raises(BrokenExchangeError):
+        await arrival.whole(1000)
+
+    assert parts.aborted
