@@ -1,0 +1,120 @@
+"""Key: what makes two requests the same.
+
+    coingecko:price:?ids=bitcoin&vs_currencies=usd
+    coingecko:coin:/bitcoin?localization=false;accept=text/csv
+    binance:ticker:#4f0c…                     (long ones are hashed)
+
+`{upstream}:{endpoint}:{parameters}`; the store puts its namespace before it. In it: the path's
+variables, the decoded parameters sorted by name (repeated ones keep their order), the Accept and
+the headers that the endpoint names, the body where it is cached, an HMAC of the client's own
+credential where that goes upstream. Not in it: parameters that do not matter, and any secret.
+Under `obey` the key is the URI exactly as written (RFC 9111 section 2), less secrets.
+
+Two requests have one key only where all of these are equal: each part is quoted, so that no value
+can look like a separator.
+"""
+
+import hashlib
+from operator import itemgetter
+from typing import Final
+
+from proxy.core import parameters
+from proxy.core.accepts import default_accept, normal_accept
+from proxy.core.fields import combined, first
+from proxy.core.model import Policy, Request
+from proxy.core.parameters import quoted
+from proxy.core.privacy import credential, is_private, is_secret_parameter
+from proxy.core.routing import Match
+
+__all__ = ["is_private", "key"]
+
+LONGEST: Final = 128
+"""Characters of parameters that are shown; longer ones are hashed."""
+
+_by_name = itemgetter(0)
+
+
+def key(match: Match, request: Request, secret: bytes = b"") -> str:
+    """Return the key of a request that is not private.
+
+    `secret` keys the HMAC of credentials that clients bring and that go upstream.
+    """
+    target = _written(match) if match.endpoint.policy is Policy.OBEY else _canonical(match)
+    variant = _variant(match, request, secret)
+    readable = target + variant
+    if len(readable) > LONGEST or not readable.isascii() or ";" in target:
+        whole = f"{target}\n{variant}".encode("utf-8", "surrogateescape")
+        readable = "#" + hashlib.blake2b(whole, digest_size=32).hexdigest()
+    return f"{match.upstream.name}:{match.endpoint.name}:{readable}"
+
+
+def _canonical(match: Match) -> str:
+    """Return the path's variables and the parameters that matter, decoded, sorted and quoted."""
+    return _path(match) + _query(match)
+
+
+def _written(match: Match) -> str:
+    """Return the target as the client wrote it, less secrets."""
+    upstream = match.upstream
+    query = parameters.without(match.query, lambda name: is_secret_parameter(upstream, name))
+    return f"{match.path}?{query}" if query else match.path
+
+
+def _path(match: Match) -> str:
+    if match.unmatched:
+        # What is forwarded as it was written is keyed as it was written.
+        return "/" + "/".join(map(quoted, match.path[1:].split("/")))
+    if not match.variables:
+        return ""
+    shape = match.endpoint.segments
+    values = [match.segments[index] for index, each in enumerate(shape) if each.kind == "variable"]
+    if shape[-1].kind == "rest":
+        values += match.segments[len(shape) - 1 :]
+    return "/" + "/".join(map(quoted, values))
+
+
+def _query(match: Match) -> str:
+    if not match.parameters:
+        return ""
+    upstream, ignored = match.upstream, match.endpoint.ignored_parameters
+    kept = [
+        (quoted(name), quoted(value))
+        for name, value in match.parameters
+        if name not in ignored and not is_secret_parameter(upstream, name)
+    ]
+    kept.sort(key=_by_name)  # stable: repeated parameters keep their order
+    return "?" + "&".join([f"{name}={value}" for name, value in kept]) if kept else ""
+
+
+def _variant(match: Match, request: Request, secret: bytes) -> str:
+    """Return what beside the target makes the answer another: each part begins with `;`."""
+    endpoint = match.endpoint
+    parts = [] if endpoint.policy is Policy.OBEY else _headers(match, request)
+    if request.method not in {"GET", "HEAD"}:
+        parts.append(f"method={quoted(request.method)}")
+    if endpoint.cache_body and request.method == "POST":
+        parts += _body(request)
+    if named := credential(match, request, secret, private=False):
+        parts.append(f"credential={named}")
+    return "".join([f";{part}" for part in parts])
+
+
+def _headers(match: Match, request: Request) -> list[str]:
+    endpoint = match.endpoint
+    accept = normal_accept(combined(request.fields, "accept"), endpoint.content_type)
+    usual = accept == default_accept(endpoint.content_type)
+    named = ((name, combined(request.fields, name)) for name in endpoint.headers)
+    return [
+        *([] if usual else [f"accept={quoted(accept)}"]),
+        *(f"header-{quoted(name)}={quoted(value.strip())}" for name, value in named if value),
+    ]
+
+
+def _body(request: Request) -> list[str]:
+    """Return what a body means: its octets, and how they are to be read."""
+    parts = [
+        f"{name}={quoted(value.strip())}"
+        for name in ("content-type", "content-encoding")
+        if (value := first(request.fields, name)) is not None
+    ]
+    return [*parts, f"body={hashlib.blake2b(request.body or b'', digest_size=32).hexdigest()}"]

@@ -1,0 +1,127 @@
+"""Which requests are private, and whose credentials a request goes out with.
+
+Private: a method other than GET or HEAD (save a POST that the endpoint caches by its body), a
+signature or a token, what the configuration adds, and endpoints that say so. A key alone
+(`X-MBX-APIKEY`, which five popular libraries send on public calls) makes nothing private.
+
+A key that a client brings is the value of a secret header or parameter that is not empty. It goes
+upstream on private requests, under `client_credentials: forward`, and where the endpoint
+`needs_client_key`; else the proxy's own goes in its place. Where it goes, it is known by an HMAC:
+in cache keys and in the counts of limits `of: credential`.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+
+from proxy.core.model import Policy, Request
+from proxy.core.routing import Match
+from proxy.core.upstreams import Upstream
+
+SIGNATURE_PARAMETERS: Final = frozenset({"signature"})
+SIGNATURE_HEADERS: Final = frozenset({"ok-access-sign", "x-bapi-sign", "api-sign"})
+TOKEN_HEADERS: Final = frozenset({"authorization", "cookie"})
+"""Under `obey`, RFC 9111 section 3.5 decides what they mean."""
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+
+def is_private(match: Match, request: Request) -> bool:
+    """Say whether the request concerns its sender alone: never stored, joined or retried."""
+    return private_because(match, request) is not None
+
+
+def private_because(match: Match, request: Request) -> str | None:
+    """Return what makes the request private, in a few words, or None."""
+    endpoint = match.endpoint
+    if endpoint.private:
+        return f"endpoint {endpoint.name} is private"
+    if request.method not in _SAFE and not (endpoint.cache_body and request.method == "POST"):
+        return f"method {request.method}"
+    for name, _ in match.parameters:
+        if name in SIGNATURE_PARAMETERS or name in match.upstream.private_parameters:
+            return f"parameter {name}"
+    for name, _ in request.fields:
+        if _makes_private(match, lowered := name.lower()):
+            return f"header {lowered}"
+    return None
+
+
+def client_keys(match: Match, request: Request) -> tuple[tuple[str, str], ...]:
+    """Return the keys that the client brought: names (headers in lower case) and secret values.
+
+    What `client_credentials: refuse` refuses; never to be logged.
+    """
+    upstream = match.upstream
+    headers = (
+        (lowered, value.strip())
+        for name, value in request.fields
+        if is_secret_header(upstream, lowered := name.lower())
+    )
+    found = [(f"header {name}", value) for name, value in headers if value]
+    found += (
+        (f"parameter {name}", value)
+        for name, value in match.parameters
+        if value and is_secret_parameter(upstream, name)
+    )
+    return tuple(found)
+
+
+def forwards_client_keys(match: Match, *, private: bool) -> bool:
+    """Say whether a key that the client brings goes upstream."""
+    return (
+        private or match.endpoint.needs_client_key or match.upstream.client_credentials == "forward"
+    )
+
+
+def credential(match: Match, request: Request, secret: bytes, *, private: bool) -> str:
+    """Return what names the client's own credential, where it goes upstream; else an empty text.
+
+    An HMAC under `secret` (the installation's own), so that it tells nothing of the credential.
+    Signatures differ with each request and take no part; a token does on private requests.
+    """
+    if not forwards_client_keys(match, private=private):
+        return ""
+    found = [pair for pair in client_keys(match, request) if not _signs(match.upstream, pair[0])]
+    if not found and private:
+        found = [
+            ("token", value) for name, value in request.fields if name.lower() in TOKEN_HEADERS
+        ]
+    if not found:
+        return ""
+    message = "".join(f"{len(name)}:{name}{len(value)}:{value}" for name, value in sorted(found))
+    octets = message.encode("utf-8", "surrogateescape")
+    return hmac.new(secret, octets, hashlib.sha256).hexdigest()[:32]
+
+
+def is_secret_header(upstream: Upstream, name: str) -> bool:
+    """Say whether the field `name` (lower case) carries a key."""
+    own = upstream.credentials.header
+    return name in upstream.secret_headers or (own is not None and name == own.lower())
+
+
+def is_secret_parameter(upstream: Upstream, name: str) -> bool:
+    """Say whether the query parameter `name` (decoded, any case) carries a key."""
+    if name in upstream.secret_parameters or name == upstream.credentials.query:
+        return True
+    lowered = name.lower()
+    own = upstream.credentials.query
+    return lowered in upstream.secret_parameters or (own is not None and lowered == own.lower())
+
+
+def _makes_private(match: Match, name: str) -> bool:
+    upstream = match.upstream
+    if name in SIGNATURE_HEADERS or name in upstream.private_headers:
+        return True
+    if name not in TOKEN_HEADERS or match.endpoint.policy is Policy.OBEY:
+        return False
+    # A provider may take its plain key in Authorization: then that is a key, and no token.
+    own = upstream.credentials.header
+    return own is None or name != own.lower()
+
+
+def _signs(upstream: Upstream, named: str) -> bool:
+    kind, _, name = named.partition(" ")
+    if kind == "header":
+        return name in SIGNATURE_HEADERS or name in upstream.private_headers
+    return name in SIGNATURE_PARAMETERS or name in upstream.private_parameters
