@@ -1,0 +1,288 @@
+"""SQLite for a loop: one thread with one connection, and one transaction for what meets in a tick.
+
+Rules
+- Calls that are submitted in one tick of the loop go to the thread together. Reads run first,
+  outside any transaction; then all writes in one `BEGIN IMMEDIATE … COMMIT`, each in a savepoint
+  of its own, so that one that fails undoes only itself.
+- A write is answered after the commit, never before.
+- Another process may hold the lock: the thread waits by short sleeps with jitter, at most
+  `timeout` seconds, then the calls fail as lost. What arrives meanwhile joins the transaction. The
+  loop never waits.
+- A file that was removed or replaced under us (its inode says so) is opened anew.
+"""
+
+import asyncio
+import random
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import perf_counter, sleep
+from typing import Any, Generic, TypeVar
+
+from proxy.backends.database import Schema, is_busy, is_damage, open_file, set_aside, translated
+from proxy.backends.errors import BackendError, BackendLostError
+
+T = TypeVar("T")
+
+_SHORTEST_WAIT = 0.0002
+_LONGEST_WAIT = 0.01
+
+
+@dataclass(slots=True, eq=False)
+class _Call(Generic[T]):
+    """One piece of work, who waits for it, and what came of it."""
+
+    work: Callable[[sqlite3.Connection], T]
+    writes: bool
+    future: "asyncio.Future[T]"
+    result: Any = None
+    error: BaseException | None = None
+    done: bool = False
+    """It ran, and what it wrote is committed."""
+
+
+class Sqlite:
+    """A SQLite file that is used from an event loop.
+
+    `up` says whether the last batch could be done; `latency` how long it took, in seconds.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        schema: Schema,
+        *,
+        replace_damaged: bool = False,
+        timeout: float = 5.0,
+    ) -> None:
+        """Take the file's path (relative to the working directory) and what is in it.
+
+        `replace_damaged`: a damaged or newer file is set aside and a new one begun (caches only).
+        `timeout`: longest wait for another process's lock, in seconds.
+        """
+        self.path = Path(path)
+        self.up = False
+        self.latency = 0.0
+        self._schema = schema
+        self._replace_damaged = replace_damaged
+        self._timeout = timeout
+        self._submitted: list[_Call[Any]] = []
+        self._inbox: SimpleQueue[list[_Call[Any]] | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._closing = False
+        self._watchers: list[Callable[[bool, str], None]] = []
+
+    def on_change(self, watcher: Callable[[bool, str], None]) -> None:
+        """Have `watcher(up, reason)` called in the loop whenever `up` changes."""
+        self._watchers.append(watcher)
+
+    async def open(self) -> None:
+        """Start the thread and open the file; where that fails, later calls try again.
+
+        Raises:
+            BackendError: it cannot be opened (see `database.open_file`); the object can be used.
+
+        """
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(
+            target=self._serve, name=f"sqlite {self.path.name}", daemon=True
+        )
+        self._thread.start()
+        await self.read(lambda _connection: None)
+
+    async def close(self) -> None:
+        """Do what was submitted, close the file, and end the thread."""
+        if self._thread is None:
+            return
+        self._closing = True
+        self._flush()
+        self._inbox.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._thread = None
+        self.up = False
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run `work` in the thread; it must not write.
+
+        Raises (when awaited):
+            BackendError: the file is lost or damaged; whatever else `work` raises comes as it is.
+
+        """
+        return self._submit(work, writes=False)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run `work` inside a transaction shared with what meets in this tick; see `read`.
+
+        `work` neither begins nor ends a transaction; what it raises undoes only what it did.
+        """
+        return self._submit(work, writes=True)
+
+    # ── in the loop ──
+
+    def _submit(
+        self, work: Callable[[sqlite3.Connection], T], *, writes: bool
+    ) -> "asyncio.Future[T]":
+        if self._loop is None or self._closing:
+            raise BackendLostError(f"{self.path} is closed", sent=False)
+        future: asyncio.Future[T] = self._loop.create_future()
+        if not self._submitted:
+            self._loop.call_soon(self._flush)
+        self._submitted.append(_Call(work, writes, future))
+        return future
+
+    def _flush(self) -> None:
+        if self._submitted:
+            self._inbox.put(self._submitted)
+            self._submitted = []
+
+    def _deliver(self, calls: list[_Call[Any]], lost: BackendError | None, took: float) -> None:
+        self.latency = took
+        self._note(up=lost is None, reason="" if lost is None else str(lost))
+        for call in calls:
+            if call.future.done():
+                continue
+            if call.error is not None:
+                call.future.set_exception(call.error)
+            else:
+                call.future.set_result(call.result)
+
+    def _note(self, *, up: bool, reason: str) -> None:
+        if up is self.up:
+            return
+        self.up = up
+        for watcher in self._watchers:
+            watcher(up, reason)
+
+    # ── in the thread ──
+
+    def _serve(self) -> None:
+        while (calls := self._inbox.get()) is not None:
+            started = perf_counter()
+            lost = self._attempt(calls)
+            took = perf_counter() - started
+            loop = self._loop
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._deliver, calls, lost, took)
+        self._disconnect()
+
+    def _attempt(self, calls: list[_Call[Any]]) -> BackendError | None:
+        """Do all that is asked; return why the file is lost, where it is."""
+        try:
+            connection = self._connected()
+            self._read_all(connection, [call for call in calls if not call.writes])
+            if any(call.writes for call in calls):
+                self._write_all(connection, calls)
+        except sqlite3.Error as error:
+            lost = translated(error, self.path)
+            self._recover(error)
+        except BackendError as error:
+            lost = error
+        else:
+            return None
+        for call in calls:
+            if not call.done:
+                call.error = lost
+        return lost
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and self._replaced():
+            self._disconnect()
+        if self._connection is None:
+            self._connection, self._inode = self._patiently(
+                lambda: open_file(self.path, self._schema, replace_damaged=self._replace_damaged)
+            )
+        return self._connection
+
+    def _replaced(self) -> bool:
+        try:
+            return self.path.stat().st_ino != self._inode
+        except OSError:
+            return True
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _recover(self, error: sqlite3.Error) -> None:
+        """Leave nothing behind that the next batch could trip over: it opens the file anew."""
+        self._disconnect()
+        if self._replace_damaged and is_damage(error):
+            set_aside(self.path, self._inode, str(error))
+
+    def _read_all(self, connection: sqlite3.Connection, calls: list[_Call[Any]]) -> None:
+        for call in calls:
+            try:
+                call.result = self._patiently(partial(call.work, connection))
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - the caller's own; it gets it back
+                call.error = error
+            call.done = True
+
+    def _write_all(self, connection: sqlite3.Connection, calls: list[_Call[Any]]) -> None:
+        self._patiently(partial(connection.execute, "BEGIN IMMEDIATE"))
+        try:
+            together = [call for call in calls if call.writes] + self._latecomers(calls)
+            for call in together:
+                _in_savepoint(connection, call)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        for call in together:
+            call.done = True
+
+    def _latecomers(self, calls: list[_Call[Any]]) -> list[_Call[Any]]:
+        """Take what arrived while the lock was awaited into this transaction."""
+        late: list[_Call[Any]] = []
+        while True:
+            try:
+                more = self._inbox.get_nowait()
+            except Empty:
+                break
+            if more is None:
+                self._inbox.put(None)
+                break
+            late += more
+        calls += late
+        return late
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Do `action`, again and again while another process holds the lock."""
+        deadline = perf_counter() + self._timeout
+        longest = _SHORTEST_WAIT
+        while True:
+            try:
+                return action()
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or perf_counter() > deadline:
+                    raise
+            sleep(random.uniform(_SHORTEST_WAIT / 2, longest))  # noqa: S311 - jitter
+            longest = min(_LONGEST_WAIT, longest * 2)
+
+
+def _in_savepoint(connection: sqlite3.Connection, call: _Call[Any]) -> None:
+    """Do one piece of work so that its failure undoes only itself.
+
+    An error of SQLite that ended the whole transaction (disk full, damage) is raised.
+    """
+    connection.execute("SAVEPOINT work")
+    try:
+        call.result = call.work(connection)
+    except Exception as error:
+        if not connection.in_transaction or (
+            isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
+        ):
+            raise
+        call.error = error
+        connection.execute("ROLLBACK TO work")
+    connection.execute("RELEASE work")
