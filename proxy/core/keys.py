@@ -15,21 +15,25 @@ can look like a separator.
 """
 
 import hashlib
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import Final
 
 from proxy.core import parameters
 from proxy.core.accepts import default_accept, normal_accept
-from proxy.core.fields import combined, first
+from proxy.core.fields import combined
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import quoted
-from proxy.core.privacy import credential, is_private, is_secret_parameter
+from proxy.core.privacy import credential, is_private, is_secret_header, is_secret_parameter
 from proxy.core.routing import Match
 
-__all__ = ["is_private", "key"]
+__all__ = ["DESCRIBE_BODY", "LONGEST", "is_private", "key", "named"]
 
 LONGEST: Final = 128
 """Characters of parameters that are shown; longer ones are hashed."""
+
+DESCRIBE_BODY: Final = ("content-type", "content-encoding")
+"""Fields that say how a cached request's body is to be read."""
 
 _by_name = itemgetter(0)
 
@@ -56,7 +60,7 @@ def _canonical(match: Match) -> str:
 def _written(match: Match) -> str:
     """Return the target as the client wrote it, less secrets."""
     upstream = match.upstream
-    query = parameters.without(match.query, lambda name: is_secret_parameter(upstream, name))
+    query = parameters.without(match.query, lambda name, _: is_secret_parameter(upstream, name))
     return f"{match.path}?{query}" if query else match.path
 
 
@@ -93,7 +97,7 @@ def _variant(match: Match, request: Request, secret: bytes) -> str:
     if request.method not in {"GET", "HEAD"}:
         parts.append(f"method={quoted(request.method)}")
     if endpoint.cache_body and request.method == "POST":
-        parts += _body(request)
+        parts += _body(match, request)
     if named := credential(match, request, secret, private=False):
         parts.append(f"credential={named}")
     return "".join([f";{part}" for part in parts])
@@ -103,18 +107,31 @@ def _headers(match: Match, request: Request) -> list[str]:
     endpoint = match.endpoint
     accept = normal_accept(combined(request.fields, "accept"), endpoint.content_type)
     usual = accept == default_accept(endpoint.content_type)
-    named = ((name, combined(request.fields, name)) for name in endpoint.headers)
     return [
         *([] if usual else [f"accept={quoted(accept)}"]),
-        *(f"header-{quoted(name)}={quoted(value.strip())}" for name, value in named if value),
+        *(
+            f"header-{quoted(name)}={quoted(value)}"
+            for name, value in named(match, request, endpoint.headers)
+        ),
     ]
 
 
-def _body(request: Request) -> list[str]:
+def _body(match: Match, request: Request) -> list[str]:
     """Return what a body means: its octets, and how they are to be read."""
-    parts = [
-        f"{name}={quoted(value.strip())}"
-        for name in ("content-type", "content-encoding")
-        if (value := first(request.fields, name)) is not None
-    ]
-    return [*parts, f"body={hashlib.blake2b(request.body or b'', digest_size=32).hexdigest()}"]
+    octets = hashlib.blake2b(request.body or b"", digest_size=32)
+    parts = [f"{name}={quoted(value)}" for name, value in named(match, request, DESCRIBE_BODY)]
+    return [*parts, f"body={octets.hexdigest()}"]
+
+
+def named(match: Match, request: Request, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the request's fields called `names` (lower case) that say something and hide nothing.
+
+    The same are keyed and sent; several lines count as one.
+    """
+    return tuple(
+        (name, value.strip())
+        for name in names
+        if (value := combined(request.fields, name))
+        and value.strip()
+        and not is_secret_header(match.upstream, name)
+    )

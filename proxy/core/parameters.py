@@ -31,21 +31,22 @@ def decode(query: str) -> Parameters:
     return tuple(pairs)
 
 
-def without(query: str, unwanted: Callable[[str], bool]) -> str:
-    """Return the raw query less the parameters whose decoded name is `unwanted`.
+def without(query: str, unwanted: Callable[[str, str], bool]) -> str:
+    """Return the raw query less the parameters whose decoded name and value are `unwanted`.
 
     What stays, stays as it was written.
     """
     if not query:
         return query
     pieces = query.split("&")
-    kept = [piece for piece in pieces if not piece or not unwanted(name_of(piece))]
+    kept = [piece for piece in pieces if not piece or not unwanted(*pair(piece))]
     return query if len(kept) == len(pieces) else "&".join(kept)
 
 
-def name_of(piece: str) -> str:
-    """Return the decoded name of one raw `name=value`."""
-    return _decoded(piece.partition("=")[0])
+def pair(piece: str) -> tuple[str, str]:
+    """Return the decoded name and value of one raw `name=value`."""
+    name, _, value = piece.partition("=")
+    return _decoded(name), _decoded(value)
 
 
 def quoted(text: str) -> str:

@@ -50,6 +50,8 @@ class Match:
     endpoint: Endpoint
     path: str
     """Raw upstream path to forward, without the base URL's own."""
+    written: str
+    """The same as the client wrote it: what a signature may cover, so private requests keep it."""
     query: str
     """Raw query as the client wrote it."""
     variables: Parameters
@@ -149,10 +151,12 @@ class Routes:
         if endpoint is None:
             reason = f"no endpoint of {upstream.name} is met by {request.path!r}"
             return NoMatch(reason, self._names, upstream.name)
+        written = _written(endpoint, request.path, cut)
         return Match(
             upstream,
             endpoint,
-            _forwarded(upstream, endpoint, request.path, path.raw, cut),
+            written if endpoint is upstream.unmatched else _tidy(endpoint, path.raw[cut:], written),
+            written,
             request.query,
             _variables(endpoint, segments),
             parameters,
@@ -241,11 +245,15 @@ def _climbs(segment: str) -> bool:
     return any(part.partition(";")[0] in {".", ".."} for part in parts)
 
 
-def _forwarded(upstream: Upstream, endpoint: Endpoint, path: str, raw: Segments, cut: int) -> str:
-    met = endpoint is not upstream.unmatched
-    if met and endpoint.policy is not Policy.OBEY:
-        tail = "/" if len(raw) > cut and endpoint.path.endswith("/") else ""
-        return "/" + "/".join(raw[cut:]) + tail
+def _tidy(endpoint: Endpoint, raw: Segments, written: str) -> str:
+    """Return a met path as it is forwarded."""
+    if endpoint.policy is Policy.OBEY:
+        return written
+    tail = "/" if raw and endpoint.path.endswith("/") else ""
+    return "/" + "/".join(raw) + tail
+
+
+def _written(endpoint: Endpoint, path: str, cut: int) -> str:
     written = _after(path, cut)
     return written if endpoint.policy is Policy.OBEY else "/" + written.lstrip("/")
 

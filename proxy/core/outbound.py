@@ -1,0 +1,212 @@
+"""What goes upstream: the method, the target and the fields.
+
+- KEYED (cacheable, under `ignore` and `cap`): what is in the key and what the proxy sets itself,
+  and nothing else; so nothing that is not keyed can change what is stored. HEAD asks as GET.
+- OBEDIENT (under `obey`): end-to-end fields go through, and Vary rules.
+- FORWARDED (bypass): end-to-end fields go through. Accept-Encoding is held to gzip or identity,
+  since some clients claim codings that they cannot decode.
+- PRIVATE: end-to-end fields, path and query exactly as they came, with the client's credentials.
+
+Hop-by-hop fields are RFC 9110 section 7.6.1's. Host is the upstream client's own matter; so is
+Expect, which the front has met. Content-Length goes with a body that passes through as it came.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, assert_never
+from urllib.parse import quote
+
+from proxy.core import parameters
+from proxy.core.accepts import normal_accept
+from proxy.core.fields import Fields, combined, replaced, values
+from proxy.core.keys import DESCRIBE_BODY, named
+from proxy.core.model import Fetch, Forward, Policy, Request
+from proxy.core.privacy import (
+    SIGNATURE_PARAMETERS,
+    client_keys,
+    forwards_client_keys,
+    is_secret_header,
+    is_secret_parameter,
+)
+from proxy.core.routing import Match
+from proxy.core.upstreams import Upstream
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+_NEVER: Final = HOP_BY_HOP | {"host", "expect"}
+_CONDITIONS: Final = frozenset({"if-none-match", "if-modified-since"})
+
+
+class Manner(StrEnum):
+    """How much of what the client wrote goes upstream."""
+
+    KEYED = "keyed"
+    OBEDIENT = "obedient"
+    FORWARDED = "forwarded"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The head of a request as it goes upstream. The target may hold a key: log `redacted`."""
+
+    method: str
+    target: str
+    """Raw path and query, without the base URL's own path."""
+    fields: Fields
+
+
+def manner(match: Match, plan: Fetch | Forward) -> Manner:
+    """Return in what manner a planned exchange goes upstream."""
+    if isinstance(plan, Forward) and plan.private:
+        return Manner.PRIVATE
+    if match.endpoint.policy is Policy.OBEY:
+        return Manner.OBEDIENT
+    return Manner.FORWARDED if isinstance(plan, Forward) else Manner.KEYED
+
+
+def outgoing(match: Match, request: Request, how: Manner, validators: Fields = ()) -> Outgoing:
+    """Return the request that goes upstream; `validators` are the proxy's own conditions."""
+    private = how is Manner.PRIVATE
+    theirs = forwards_client_keys(match, private=private)
+    own = not private and not (theirs and client_keys(match, request))
+    method = "GET" if how is Manner.KEYED and request.method == "HEAD" else request.method
+    fields = _fields(match, request, how, theirs=theirs)
+    if own:
+        fields = replaced(fields, _own_header(match.upstream))
+    if validators:
+        fields = tuple(each for each in fields if each[0].lower() not in _CONDITIONS) + validators
+    return Outgoing(method, _target(match, how, theirs=theirs, own=own), fields)
+
+
+def redacted(target: str, upstream: Upstream) -> str:
+    """Return a raw target with the values of keys and signatures hidden: fit for a log."""
+    path, mark, query = target.partition("?")
+    return path + mark + "&".join(_hidden(piece, upstream) for piece in query.split("&"))
+
+
+def end_to_end(fields: Fields) -> Fields:
+    """Return the fields that go beyond this connection."""
+    named = {
+        token.strip().lower() for line in values(fields, "connection") for token in line.split(",")
+    }
+    framed = {"content-length"} if values(fields, "transfer-encoding") else set()
+    dropped = _NEVER | named | framed
+    return tuple(pair for pair in fields if pair[0].lower() not in dropped)
+
+
+# ── Target ──
+
+
+def _target(match: Match, how: Manner, *, theirs: bool, own: bool) -> str:
+    upstream = match.upstream
+    if how is Manner.PRIVATE:
+        return f"{match.written}?{match.query}" if match.query else match.written
+
+    def cut(name: str, value: str) -> bool:
+        return is_secret_parameter(upstream, name) and not (theirs and value)
+
+    query = parameters.without(match.query, cut)
+    credentials = upstream.credentials
+    if own and credentials.query and credentials.value:
+        key = f"{quote(credentials.query, safe='')}={quote(credentials.value, safe='')}"
+        query = f"{query}&{key}" if query else key
+    return f"{match.path}?{query}" if query else match.path
+
+
+def _hidden(piece: str, upstream: Upstream) -> str:
+    name, value = parameters.pair(piece)
+    secret = (
+        is_secret_parameter(upstream, name)
+        or name in SIGNATURE_PARAMETERS
+        or name in upstream.private_parameters
+    )
+    return f"{piece.partition('=')[0]}=***" if secret and value else piece
+
+
+# ── Fields ──
+
+
+def _fields(match: Match, request: Request, how: Manner, *, theirs: bool) -> Fields:
+    match how:
+        case Manner.PRIVATE:
+            return end_to_end(request.fields)
+        case Manner.OBEDIENT:
+            return _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
+        case Manner.FORWARDED:
+            fields = _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
+            return tuple(_decodable(pair) for pair in fields)
+        case Manner.KEYED:
+            return _keyed(match, request, theirs=theirs)
+        case _:
+            assert_never(how)
+
+
+def _less_keys(upstream: Upstream, fields: Fields, *, theirs: bool) -> Fields:
+    """Return `fields` less the client's keys, or less the empty ones where its keys go out."""
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if not is_secret_header(upstream, name.lower()) or (theirs and value.strip())
+    )
+
+
+def _keyed(match: Match, request: Request, *, theirs: bool) -> Fields:
+    endpoint, upstream = match.endpoint, match.upstream
+    accept = normal_accept(combined(request.fields, "accept"), endpoint.content_type)
+    fields = [("Accept", accept), ("Accept-Encoding", "gzip")]
+    if upstream.user_agent:
+        fields.append(("User-Agent", upstream.user_agent))
+    kept = endpoint.headers
+    if endpoint.cache_body and request.method == "POST":
+        kept += DESCRIBE_BODY
+    fields += [
+        (_spelled(request.fields, name), value) for name, value in named(match, request, kept)
+    ]
+    if theirs:
+        fields += [pair for pair in request.fields if _is_key(upstream, pair)]
+    return tuple(fields)
+
+
+def _is_key(upstream: Upstream, pair: tuple[str, str]) -> bool:
+    return is_secret_header(upstream, pair[0].lower()) and bool(pair[1].strip())
+
+
+def _spelled(fields: Fields, name: str) -> str:
+    return next(key for key, _ in fields if key.lower() == name)
+
+
+def _own_header(upstream: Upstream) -> Fields:
+    credentials = upstream.credentials
+    if credentials.header and credentials.value:
+        return ((credentials.header, credentials.value),)
+    return ()
+
+
+def _decodable(pair: tuple[str, str]) -> tuple[str, str]:
+    """Return an Accept-Encoding that asks for nothing but gzip or identity."""
+    name, value = pair
+    if name.lower() != "accept-encoding":
+        return pair
+    return name, "gzip" if _takes_gzip(value) else "identity"
+
+
+def _takes_gzip(value: str) -> bool:
+    for part in value.lower().split(","):
+        coding, _, quality = part.partition(";")
+        if coding.strip() in {"gzip", "x-gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
