@@ -75,11 +75,13 @@ class Lifetimes:
     ttl: float
     stale_while_revalidate: float = 0.0
     stale_if_error: float = 0.0
+    keep: float = 0.0
+    """After `ttl`: how long its validators may still confirm it (a 304 costs no body)."""
 
     @property
     def usable(self) -> float:
-        """Age up to which any of the three can use the entry: how long the store keeps it."""
-        return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, 0.0)
+        """Age up to which any of these can use the entry: how long the store keeps it."""
+        return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, self.keep, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ class Fetch:
     detail: str = ""
     joinable: bool = True
     """Whether other requests for the key may share this fetch."""
+    method: str = ""
+    """Method to send where it is not the request's own: a HEAD is fetched as a GET, and stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ class Forward:
     forward_reason: str = "bypass"
     detail: str = ""
     private: bool = False
+    storable: bool = False
+    """A POST under `obey` whose reply may be stored for later GETs: read it whole, then settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,8 @@ class Refuse:
     status: int
     title: str
     detail: str
+    kind: str = ""
+    """Last part of the problem's `type`: `quota-exhausted`, `upstream-unreachable`, …"""
 
 
 Plan: TypeAlias = Serve | ServeThenRefresh | Fetch | Forward | Refuse
@@ -192,6 +200,10 @@ class Fetched:
     reply: Reply
     requested_at: float
     received_at: float
+    rejected: str = ""
+    """Which declared block or body check makes an error of it (it is held for, never stored)."""
+    content_length: int | None = None
+    """What the answer to a HEAD says of the body it leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +255,8 @@ class Put:
     """Store `entry` (in place of what its key held)."""
 
     entry: Entry
+    index: Entry | None = None
+    """Under `obey`, where the reply varies: the list of variants, stored under the primary key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +268,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Invalidate:
-    """Remove what is stored under these keys' targets (RFC 9111 section 4.4)."""
+    """Remove what is stored under these absolute URIs of the upstream (RFC 9111 section 4.4)."""
 
     targets: tuple[str, ...]
 
@@ -271,8 +285,9 @@ Write: TypeAlias = Put | Touch | Invalidate | Nothing
 class Settlement:
     """The end of a fetch: what to answer, what to write, and the word for it."""
 
-    reply: Reply | Entry
-    """An entry is presented (conditions, ranges, Age) for each client; a reply goes as it is."""
+    reply: Reply | Entry | Refuse
+    """An entry is presented (conditions, ranges) for each client; a reply goes as it is; a refusal
+    is a problem of the proxy's own: quota out, no answer, too late."""
     write: Write
     verdict: Verdict
     detail: str = ""
@@ -283,3 +298,5 @@ class Settlement:
     """`fwd-status` of Cache-Status: what the upstream said, where it said anything."""
     retry_after: float | None = field(default=None)
     """Seconds, where a denial or a hold ended it."""
+    age: float | None = None
+    """Seconds, for the `Age` field; None where the answer is new and the upstream gave none."""
