@@ -4,6 +4,7 @@ All are frozen. Times called `*_at` or `now` are seconds of the cache clock (Uni
 not step while a process lives); durations are seconds.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -66,6 +67,10 @@ class Request:
     body: bytes | None = None
     """The whole body where an endpoint keys on it; a streamed body stays at the edge."""
     has_body: bool = False
+    inform: Callable[[int, Fields], Awaitable[None]] | None = field(
+        default=None, compare=False, repr=False
+    )
+    """Relays a 1xx answer to the client (RFC 9110 section 15.2): goes into the outbound request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,6 @@ class Fetch:
     detail: str = ""
     joinable: bool = True
     """Whether other requests for the key may share this fetch."""
-    method: str = ""
-    """Method to send where it is not the request's own: a HEAD is fetched as a GET, and stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,4 +302,12 @@ class Settlement:
     retry_after: float | None = field(default=None)
     """Seconds, where a denial or a hold ended it."""
     age: float | None = None
-    """Seconds, for the `Age` field; None where the answer is new and the upstream gave none."""
+    """Seconds, for the `Age` field, where something stored was used; None: as the upstream said."""
+
+    @property
+    def shared(self) -> Reply | Entry | Refuse:
+        """What those who waited for the flight are answered: no field meant for one client alone.
+
+        Whoever asks under `obey` first looks whether it matches (`variants.matches`).
+        """
+        return self.write.entry if isinstance(self.write, Put | Touch) else self.reply

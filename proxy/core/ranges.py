@@ -1,0 +1,72 @@
+"""Ranges: parts of a stored whole (RFC 9110 section 14).
+
+One range of bytes is cut out; several, another unit, or a malformed one are not understood, and the
+whole is given. If-Range must name the whole that we hold, by a strong tag or by its exact date.
+"""
+
+import re
+import zlib
+from dataclasses import replace
+from typing import Final
+
+from proxy.core import conditions
+from proxy.core.fields import first, without
+from proxy.core.model import Entry, Reply, Request
+
+_RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
+_OK: Final = 200
+_GZIP_WINDOW: Final = 31
+
+
+def part(entry: Entry, reply: Reply, request: Request) -> Reply:
+    """Return the part of `reply`, made from `entry`, that the client asks for; else the whole."""
+    wanted = first(request.fields, "range")
+    if wanted is None or request.method != "GET" or entry.status != _OK:
+        return reply
+    found = _RANGE.fullmatch(wanted.strip())
+    if found is None or not (found[1] or found[2]) or not _current(entry, request):
+        return reply
+    whole = _identity(reply)
+    if (span := _span(found[1], found[2], len(whole))) is None:
+        return reply
+    fields = without(reply.fields, {"content-length", "content-range"})
+    first_byte, end = span
+    if first_byte >= end:
+        named = (*fields, ("Content-Range", f"bytes */{len(whole)}"))
+        return Reply(416, "Range Not Satisfiable", named, b"")
+    named = (*fields, ("Content-Range", f"bytes {first_byte}-{end - 1}/{len(whole)}"))
+    return replace(
+        reply,
+        status=206,
+        reason="Partial Content",
+        fields=named,
+        body=whole[first_byte:end],
+        encoding="",
+    )
+
+
+def _span(start: str, last: str, length: int) -> tuple[int, int] | None:
+    """Return the half-open span of bytes; empty where it cannot be met, None where malformed."""
+    if not start:
+        return max(0, length - int(last)), length
+    if last and int(last) < int(start):
+        return None
+    return int(start), min(length, int(last) + 1) if last else length
+
+
+def _current(entry: Entry, request: Request) -> bool:
+    condition = first(request.fields, "if-range")
+    if condition is None:
+        return True
+    condition = condition.strip()
+    tag = first(entry.fields, "etag")
+    if condition.startswith(('"', "W/")):
+        return tag is not None and conditions.strong(tag) and condition == tag.strip()
+    modified = first(entry.fields, "last-modified")
+    return modified is not None and condition == modified.strip()
+
+
+def _identity(reply: Reply) -> bytes:
+    if reply.encoding == "gzip":
+        return zlib.decompress(reply.body, _GZIP_WINDOW)
+    return reply.body
