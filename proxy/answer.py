@@ -68,5 +68,9 @@ class Answer:
     problem: Problem | None = None
     entry: Entry | None = None
     """What it was served from, fresh: what the accelerator may learn."""
+    retry_after: float | None = None
+    """True seconds until it is worth coming back, where the provider's own answer held us off;
+    a problem carries its own."""
+    retry_after_max: float = 60.0
     no_transform: bool = False
     """The body must go exactly as it came (obey, or Cache-Control: no-transform)."""

@@ -1,0 +1,214 @@
+"""Answers on their way to a client: head, account, body.
+
+- A whole body goes with its head in one write where it is small.
+- A streamed body goes as it arrives and no faster than the client reads. One that breaks, or is
+  not as long as its head said, makes `send` return False: the connection must then be cut.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from aiohttp.http import HttpVersion10
+
+from proxy.answer import Account, Answer, Problem
+from proxy.core.fields import Fields, combined
+from proxy.http import heads
+from proxy.http.connection import Inbound
+from proxy.http.encodings import GZIP, IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
+from proxy.http.fields import account_fields, presentable, problem_waits, retry_after
+from proxy.http.problems import CONTENT_TYPE, problem_body
+from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
+
+_ONE_WRITE: Final = 64 * 1024
+"""Up to how many bytes head and body are copied into one buffer rather than written as two."""
+
+_RELAYED: Final = frozenset(range(102, 200))
+
+
+class Wire:
+    """Writes answers to connections."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        """Take the wall clock, for Date and `resets_at`."""
+        self._wall = wall
+        self._renderings = Renderings()
+
+    def problem(self, answer: Answer, *, close: bool) -> bytes:
+        """Return the whole answer of a problem, for a client that is not HTTP/1.0."""
+        made = self._rendered(answer, wants_gzip=False)
+        return b"".join(self._parts(answer, made, heads.CLOSE if close else b"", bodyless=False))
+
+    async def send(
+        self, inbound: Inbound, method: str, fields: Fields | None, answer: Answer, *, close: bool
+    ) -> bool:
+        """Write an answer, and wait while the client does not read; False: it was not whole."""
+        wants_gzip = fields is not None and takes_gzip(combined(fields, "accept-encoding"))
+        bodyless = method == "HEAD" or answer.status in BODYLESS
+        if not isinstance(answer.body, bytes) and answer.problem is None:
+            return await self._stream(
+                inbound, answer, answer.body, wants_gzip=wants_gzip, bodyless=bodyless, close=close
+            )
+        made = self._rendered(answer, wants_gzip=wants_gzip)
+        parts = self._parts(answer, made, _connection_line(inbound, close=close), bodyless=bodyless)
+        connection = inbound.connection
+        if len(made.body) <= _ONE_WRITE:
+            written = connection.write(b"".join(parts))
+        else:
+            written = connection.write(b"".join(parts[:-1])) and connection.write(parts[-1])
+        if written and connection.writing_paused:
+            return await connection.drain(inbound.writer.drain)
+        return written
+
+    def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
+        """Return what relays a 1xx answer to the client; None for a client that knows none."""
+        if inbound.message.version == HttpVersion10:
+            return None
+
+        async def inform(status: int, fields: Fields) -> None:
+            if status in _RELAYED:
+                lines = heads.field_lines(presentable(fields))
+                inbound.connection.write(heads.status_line(status, "") + lines + heads.END)
+
+        return inform
+
+    # ── heads ──
+
+    def _rendered(self, answer: Answer, *, wants_gzip: bool) -> Rendering:
+        if answer.problem is not None:
+            return self._rendered_problem(answer, answer.problem)
+        entry, body = answer.entry, answer.body
+        assert isinstance(body, bytes)  # noqa: S101 - the caller streams the others
+        if entry is not None and entry.body is body and entry.status == answer.status:
+            return self._renderings.get(answer, entry, takes_gzip=wants_gzip)
+        return rendering(answer, body, takes_gzip=wants_gzip)
+
+    def _rendered_problem(self, answer: Answer, problem: Problem) -> Rendering:
+        body = problem_body(problem, self._wall())
+        fields = [("Content-Type", CONTENT_TYPE), *problem_waits(problem), *answer.fields]
+        fields.append(("Content-Length", str(len(body))))
+        head = heads.status_line(problem.status, "") + heads.field_lines(fields)
+        return Rendering(head, body, dated=False)
+
+    def _parts(
+        self, answer: Answer, made: Rendering, connection_line: bytes, *, bodyless: bool
+    ) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+        date = b"" if made.dated else heads.date_line(int(self._wall()))
+        said = self._said(answer, made)
+        body = b"" if bodyless else made.body
+        return made.head, date, said, connection_line, heads.END, body
+
+    def _said(self, answer: Answer, made: Rendering) -> bytes:
+        """Return the account's lines; the last are kept, as they change by the second only."""
+        account = answer.account
+        key = _account_key(account)
+        if made.dynamic_key == key and made.levels is account.levels:
+            return made.dynamic
+        fields = account_fields(account)
+        if answer.retry_after is not None and answer.problem is None:
+            fields += retry_after(answer.retry_after, answer.retry_after_max)
+        said = heads.field_lines(fields)
+        if answer.retry_after is None:
+            made.dynamic_key, made.levels, made.dynamic = key, account.levels, said
+        return said
+
+    # ── streams ──
+
+    async def _stream(
+        self,
+        inbound: Inbound,
+        answer: Answer,
+        body: AsyncIterator[bytes],
+        *,
+        wants_gzip: bool,
+        bodyless: bool,
+        close: bool,
+    ) -> bool:
+        fields, length = presentable(answer.fields), answer.content_length
+        if coding_of(answer.fields) == GZIP and not answer.no_transform:
+            changed = not wants_gzip
+            fields = negotiated(fields, IDENTITY if changed else GZIP, changed=changed)
+            if changed and not bodyless:
+                body, length = gunzipped(body), None
+        pump = _Pump(inbound, length)
+        framing = b"" if answer.status in BODYLESS else pump.framing(bodyless=bodyless)
+        lines = heads.status_line(answer.status, answer.reason) + heads.field_lines(fields)
+        made = Rendering(lines + framing, b"", has_date(fields))
+        line = _connection_line(inbound, close=close or pump.until_close)
+        try:
+            if not inbound.connection.write(
+                b"".join(self._parts(answer, made, line, bodyless=True))
+            ):
+                return False
+            return bodyless or await pump.run(body)
+        finally:
+            await _release(body)
+
+
+class _Pump:
+    """Hands a stream to a client."""
+
+    def __init__(self, inbound: Inbound, length: int | None) -> None:
+        self._inbound = inbound
+        self._length = length
+        self._chunked = length is None and inbound.message.version != HttpVersion10
+        self.until_close = False
+
+    def framing(self, *, bodyless: bool) -> bytes:
+        """Return the field that says where the body ends; HTTP/1.0 has none but the close."""
+        if self._length is not None:
+            return b"Content-Length: %d\r\n" % self._length
+        if self._chunked:
+            return heads.CHUNKED
+        self.until_close = not bodyless
+        return b""
+
+    async def run(self, body: AsyncIterator[bytes]) -> bool:
+        """Write the body; False where it broke, its length was a lie, or the client has gone."""
+        connection, sent = self._inbound.connection, 0
+        try:
+            async for chunk in body:
+                sent += len(chunk)
+                if self._length is not None and sent > self._length:
+                    return False
+                if chunk and not connection.write(self._framed(chunk)):
+                    return False
+                if connection.writing_paused and not await self._drain():
+                    return False
+        except zlib.error:
+            return False
+        if self._length is not None and sent != self._length:
+            return False
+        return connection.write(b"0\r\n\r\n") if self._chunked else True
+
+    def _framed(self, chunk: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
+
+    async def _drain(self) -> bool:
+        return await self._inbound.connection.drain(self._inbound.writer.drain)
+
+
+def _connection_line(inbound: Inbound, *, close: bool) -> bytes:
+    if close:
+        return heads.CLOSE
+    return heads.KEEP_ALIVE if inbound.message.version == HttpVersion10 else b""
+
+
+def _account_key(account: Account) -> tuple[object, ...]:
+    """Return what the account's lines are made of; times in the whole seconds they are shown in."""
+    age, ttl = account.age, account.ttl
+    return (
+        account.verdict,
+        None if age is None else int(age),
+        None if ttl is None else ttl // 1,
+        account.forward_reason,
+        account.detail,
+        account.key,
+    )
+
+
+async def _release(body: AsyncIterator[bytes]) -> None:
+    """Let go of a stream, read or not."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,0 +1,80 @@
+"""Who asks: from what a request carries to a client's identity.
+
+The front asks a `Clients` for each request it has not seen before. What is here lets everybody in
+and knows the two names that a client can give itself in a base URL: `http://P/~name/…`, and the
+user of `http://name:anything@P/`. Such a name only keeps queues fair; it never labels a metric.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.core.fields import Fields, first, without
+from proxy.core.model import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A client that is let in; `path` and `fields` without what named it."""
+
+    client: Client
+    path: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A client that is not let in."""
+
+    status: int
+    title: str
+    detail: str
+    fields: Fields = ()
+    """For 401: WWW-Authenticate."""
+
+
+class Clients(Protocol):
+    """Decides who asks. Pure in its arguments while `generation` stays the same."""
+
+    generation: int
+    """Rises when the rules change: what was decided before is then asked again."""
+
+    def identify(self, fields: Fields, peer: str, port: int, path: str) -> Identified | Refusal:
+        """Return who sent a request from `peer` (an address) to the listener on `port`."""
+        ...
+
+
+class OpenClients:
+    """Lets everybody in. The name in the path wins over Basic's user, that over the address."""
+
+    generation = 0
+
+    def identify(self, fields: Fields, peer: str, port: int, path: str) -> Identified | Refusal:
+        """Return who asks; never a refusal."""
+        del port
+        name, path = named_in_path(path)
+        user = basic_user(fields)
+        if user is not None and not name:
+            name, fields = user, without(fields, {"authorization"})
+        return Identified(Client(identity=name or peer), path, fields)
+
+
+def named_in_path(path: str) -> tuple[str, str]:
+    """Cut `/~name` off a path: `/~grid-1/coingecko/x` is `grid-1` and `/coingecko/x`."""
+    if not path.startswith("/~"):
+        return "", path
+    name, slash, rest = path[2:].partition("/")
+    return (name, slash + rest if slash else "/")
+
+
+def basic_user(fields: Fields) -> str | None:
+    """Return the user of Basic credentials (RFC 7617), which a URL's user information becomes."""
+    scheme, _, encoded = (first(fields, "authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        plain = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return None
+    return plain.partition(":")[0]

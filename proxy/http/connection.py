@@ -1,0 +1,273 @@
+"""One client's connection, on aiohttp's own server protocol.
+
+aiohttp parses heads, queues pipelined requests, keeps connections alive and drains them. Its
+request and response objects are replaced by the two small ones here: `Inbound` is what a parsed
+head becomes, and `Finished` tells aiohttp's loop that the answer has been written.
+
+- A head that has begun must end within `head_timeout` and within `max_head` bytes.
+- Writing waits while the client does not read; one that reads nothing at all is cut off.
+- A broken answer ends with a reset, never with what looks like a clean end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import EMPTY_PAYLOAD, StreamReader
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.answer import Problem
+from proxy.http.private_names import awaits_head
+
+MAX_TARGET = 32 * 1024
+"""Longest request target, bytes: lists of symbols and addresses stand in it."""
+MAX_FIELD = 16 * 1024
+"""Longest field line, bytes. It differs from `MAX_TARGET`, for aiohttp's error names the bound
+that was broken and nothing else that tells a long target (414) from a long field (431)."""
+MAX_FIELDS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a connection waits for its client, in seconds, and how large a head may be."""
+
+    keep_alive: float = 75.0
+    """For the next request; and for the first."""
+    head: float = 10.0
+    """For the rest of a head that has begun."""
+    body: float = 30.0
+    """For the next part of a request's body."""
+    sending: float = 30.0
+    """For a client that does not read to read anything at all."""
+    lingering: float = 2.0
+    """For the rest of a body that nobody wants, before the connection is closed."""
+    max_head: int = 64 * 1024
+    """Bytes of a head, all lines together."""
+
+
+class Finished:
+    """Stands where aiohttp's loop expects a response, when all of it has been written."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, inbound: "Inbound") -> None:
+        """Write the head: it has been."""
+
+    async def write_eof(self) -> None:
+        """Write the end: it has been."""
+
+
+KEEP = Finished(keep_alive=True)
+CLOSE = Finished(keep_alive=False)
+
+
+class Inbound:
+    """A parsed head with its body to come: what aiohttp's loop takes for a request."""
+
+    __slots__ = ("_task", "body", "connection", "message", "writer")
+
+    def __init__(
+        self,
+        message: RawRequestMessage,
+        body: StreamReader,
+        connection: "Connection",
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> None:
+        """Take what `web.Server` hands to its request factory."""
+        self.message = message
+        self.body = body
+        self.connection = connection
+        self.writer = writer
+        self._task = task
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the head, be it empty."""
+        return self.body is not EMPTY_PAYLOAD
+
+    def _cancel(self, error: BaseException) -> None:
+        """Break the body: aiohttp's loop calls this when the client has gone."""
+        if self.body is not EMPTY_PAYLOAD:
+            self.body.set_exception(error)
+
+    def _finish(self) -> None:
+        """Let go of what the request held: nothing."""
+
+
+class Desk(Protocol):
+    """What a connection needs of the front."""
+
+    patience: Patience
+
+    def admit(self, connection: "Connection") -> bool:
+        """Return whether there is room for one more connection."""
+        ...
+
+    def refuse(self, connection: "Connection", problem: Problem) -> None:
+        """Write a problem to a connection that is about to be closed."""
+        ...
+
+
+class Connection(RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_desk", "_head_clock", "_head_size", "peer", "port")
+
+    def __init__(self, manager: object, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+        """Take aiohttp's server, and the front that answers."""
+        patience = desk.patience
+        super().__init__(
+            manager,  # type: ignore[arg-type]  # a web.Server, which knows its own kind only
+            loop=loop,
+            keepalive_timeout=patience.keep_alive,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's word for "none"
+            max_line_size=MAX_TARGET,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
+            lingering_time=patience.lingering,
+            auto_decompress=False,
+        )
+        self._desk = desk
+        self._head_clock: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self.peer = ""
+        """The client's address."""
+        self.port = 0
+        """The local port that it came to."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or refuse where there is no more room."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        local = transport.get_extra_info("sockname")
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        self.port = local[1] if isinstance(local, tuple) else 0
+        if not self._desk.admit(self):
+            self._refuse(_problem(503, "Overloaded", "There are too many connections."))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._stop_head_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and mind the clock while they are a head without its end."""
+        super().data_received(data)
+        if data and awaits_head(self):
+            self._head_size += len(data)
+            if self._head_clock is None:
+                self._head_clock = self._loop.call_later(self._desk.patience.head, self._late)
+            if self._head_size > self._desk.patience.max_head:
+                self._refuse(_problem(431, "Request Header Fields Too Large", "The head is."))
+        elif self._head_clock is not None:
+            self._stop_head_clock()
+
+    def handle_error(  # type: ignore[override]  # ours is no StreamResponse, but all that is asked
+        self,
+        request: Inbound,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> Finished:
+        """Answer what is not HTTP, and close: where the next request begins is not known."""
+        del request, message
+        self._desk.refuse(self, _parse_problem(status, exc))
+        return CLOSE
+
+    def abort(self) -> None:
+        """Cut the connection, so that nobody takes what was written for the whole."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def write(self, data: bytes) -> bool:
+        """Write; False where the client has gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return False
+        transport.write(data)
+        return True
+
+    async def drain(self, wait: Callable[[], Awaitable[None]]) -> bool:
+        """Wait until the client has read most of what was written; False where it has gone.
+
+        `wait` is the stream writer's `drain`.
+        """
+        transport = self.transport
+        if transport is None:
+            return False
+        watch = _Watch(transport, self._desk.patience.sending, self._loop)
+        try:
+            await wait()
+        except ConnectionError:
+            return False
+        finally:
+            watch.end()
+        return self.transport is not None
+
+    def _late(self) -> None:
+        self._head_clock = None
+        self._refuse(_problem(408, "Request Timeout", "The head of the request did not end."))
+
+    def _refuse(self, problem: Problem) -> None:
+        self._desk.refuse(self, problem)
+        self.force_close()
+
+    def _stop_head_clock(self) -> None:
+        self._head_size = 0
+        if self._head_clock is not None:
+            self._head_clock.cancel()
+            self._head_clock = None
+
+
+class _Watch:
+    """Cuts a connection whose client reads nothing for `patience` seconds."""
+
+    def __init__(
+        self, transport: asyncio.Transport, patience: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._transport = transport
+        self._patience = patience
+        self._loop = loop
+        self._waiting = transport.get_write_buffer_size()
+        self._handle = loop.call_later(patience, self._look)
+
+    def end(self) -> None:
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting >= self._waiting:
+            self._transport.abort()
+            return
+        self._waiting = waiting
+        self._handle = self._loop.call_later(self._patience, self._look)
+
+
+def _parse_problem(status: int, error: BaseException | None) -> Problem:
+    if isinstance(error, LineTooLong):
+        if error.args[1] == MAX_TARGET:
+            return _problem(414, "URI Too Long", f"The target is longer than {MAX_TARGET} bytes.")
+        return _problem(
+            431, "Request Header Fields Too Large", f"A field is longer than {MAX_FIELD} bytes."
+        )
+    if error is not None and "Too many headers" in str(error):
+        return _problem(
+            431, "Request Header Fields Too Large", f"There are more than {MAX_FIELDS} fields."
+        )
+    if status < 500:  # noqa: PLR2004 - the class of the client's own errors
+        return _problem(400, "Bad Request", "This is not HTTP/1.1 as RFC 9112 has it.")
+    return _problem(500, "Internal Server Error", "The proxy met an error of its own.")
+
+
+def _problem(status: int, title: str, detail: str) -> Problem:
+    kind = title.lower().replace(" ", "-")
+    waits = 1.0 if status == 503 else None  # noqa: PLR2004 - RFC 9110 section 15.6.4
+    return Problem(status, title, detail, kind, retry_after=waits)

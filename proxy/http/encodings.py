@@ -1,0 +1,115 @@
+"""Content codings: gzip or identity, whatever the client claims (RFC 9110 section 12.5.3).
+
+Some SDKs advertise `br` and then cannot decode it, so nothing else is ever chosen. The store keeps
+bodies compressed; where the form that goes out is not the form that came, the answer is another
+representation: `Vary` says so, a strong ETag becomes weak, and digests of the old bytes go.
+"""
+
+import functools
+import zlib
+from collections.abc import AsyncIterator
+
+from proxy.core.fields import Fields, first
+
+GZIP = "gzip"
+IDENTITY = ""
+
+_DIGESTS = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
+_ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "identity": IDENTITY}
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_PIECE = 256 * 1024
+
+
+@functools.lru_cache(maxsize=1024)
+def takes_gzip(accept_encoding: str | None) -> bool:
+    """Return whether gzip is the better form for a client that sent this Accept-Encoding.
+
+    A client that sent none gets identity: it may take anything, but has not said that it can.
+    """
+    if not accept_encoding:
+        return False
+    weights: dict[str, float] = {}
+    for member in accept_encoding.split(","):
+        coding, _, parameters = member.partition(";")
+        name = coding.strip().lower()
+        weights[_ALIASES.get(name, name)] = _weight(parameters)
+    anything = weights.get("*", 0.0)
+    gzip = weights.get(GZIP, anything)
+    return gzip > 0 and gzip >= weights.get(IDENTITY, 0.0)
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def coding_of(fields: Fields) -> str:
+    """Return the content coding that the provider gave the body, in lower case; empty: none."""
+    coding = (first(fields, "content-encoding") or "").strip().lower()
+    return _ALIASES.get(coding, coding)
+
+
+def gunzip(body: bytes) -> bytes:
+    """Return the content of a gzip body, of all its members."""
+    content = []
+    while body:
+        stream = zlib.decompressobj(_GZIP_WINDOW)
+        content.append(stream.decompress(body))
+        if not stream.eof:
+            raise zlib.error("incomplete gzip body")
+        body = stream.unused_data.lstrip(b"\0")
+    return b"".join(content)
+
+
+async def gunzipped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the content of a gzip stream in pieces of bounded size.
+
+    Raises:
+        zlib.error: the stream is not gzip, or ended too early.
+
+    """
+    stream = zlib.decompressobj(_GZIP_WINDOW)
+    async for chunk in body:
+        rest = chunk
+        while rest:
+            if stream.eof:  # a further member
+                stream = zlib.decompressobj(_GZIP_WINDOW)
+            yield stream.decompress(rest, _PIECE)
+            rest = stream.unconsumed_tail or stream.unused_data
+    if not stream.eof:
+        raise zlib.error("incomplete gzip stream")
+
+
+def negotiated(fields: Fields, coding: str, *, changed: bool) -> Fields:
+    """Return the fields of a body whose form was chosen for this client.
+
+    `coding` is the form that goes out; `changed` says that it is not the form that came.
+    """
+    kept = []
+    for name, value in fields:
+        lower = name.lower()
+        if lower == "content-encoding" or (changed and lower in _DIGESTS):
+            continue
+        weakened = changed and lower == "etag" and not value.startswith("W/")
+        kept.append((name, f"W/{value}" if weakened else value))
+    if coding:
+        kept.append(("Content-Encoding", coding))
+    if not _varies(fields):
+        kept.append(("Vary", "Accept-Encoding"))
+    return tuple(kept)
+
+
+def _varies(fields: Fields) -> bool:
+    named = {
+        member.strip().lower()
+        for name, value in fields
+        if name.lower() == "vary"
+        for member in value.split(",")
+    }
+    return not named.isdisjoint({"accept-encoding", "*"})

@@ -1,0 +1,226 @@
+"""The traffic listener: bytes to requests, answers to bytes.
+
+- aiohttp's low-level server stands under it; no router, no access log, no aiohttp response.
+- Path, query and body go on exactly as they were written.
+- `Flow.serve` is cancelled when the client goes; what must live on is the flow's to shield.
+- An ordinary hit costs one head, one look-up of its fixed bytes and one write.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.http import HttpVersion10
+
+from proxy import clock
+from proxy.answer import Account, Answer, Problem
+from proxy.core.fields import Fields
+from proxy.core.model import Request, Verdict
+from proxy.http.answers import Wire
+from proxy.http.bodies import BodyError, RequestBody
+from proxy.http.clients import Clients, OpenClients, Refusal
+from proxy.http.connection import CLOSE, KEEP, Connection, Finished, Inbound, Patience
+from proxy.http.heads import decoded
+from proxy.http.targets import parse_host, parse_target
+
+_HTTP_1_0 = HttpVersion10
+
+
+class Flow(Protocol):
+    """What the front asks of the house."""
+
+    async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        """Answer a request. `body` is its body, unread; None where it has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the front takes at once."""
+
+    max_body: int = 16 * 1024 * 1024
+    """Bytes of a request's body."""
+    max_requests: int = 10_000
+    """Requests under way; one more is told 503."""
+    max_connections: int = 50_000
+
+
+class Front:
+    """Accepts clients' connections and answers what they ask."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        clients: Clients | None = None,
+        *,
+        bounds: Bounds | None = None,
+        patience: Patience | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+        wall: Callable[[], float] = clock.wall,
+    ) -> None:
+        """Take the flow, who decides who asks, and what is to be told of a bug in the house.
+
+        Must be made where the event loop runs.
+        """
+        self.patience = patience or Patience()
+        self._flow = flow
+        self._clients = clients or OpenClients()
+        self._bounds = bounds or Bounds()
+        self._on_error = on_error or (lambda _: None)
+        self._wire = Wire(wall)
+        self._under_way = 0
+        self._draining = False
+        self._loop = asyncio.get_running_loop()
+        handler: Any = self._handle  # ours is no StreamResponse, but all that is asked of one
+        self._server = web.Server(handler, request_factory=Inbound, handler_cancellation=True)  # type: ignore[arg-type]  # likewise: no BaseRequest
+
+    def accept(self) -> Connection:
+        """Make the protocol of a new connection: `loop.create_server(front.accept, …)`."""
+        return Connection(self._server, self, self._loop)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._server.connections)
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        return self._under_way
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Close idle connections, and the others when they have been answered, or after `grace`.
+
+        The listening sockets must be closed before.
+        """
+        self._draining = True
+        self._server.pre_shutdown()
+        await self._server.shutdown(grace)
+
+    # ── for connections ──
+
+    def admit(self, connection: Connection) -> bool:
+        """Return whether there is room for one more connection."""
+        del connection
+        return self.connections <= self._bounds.max_connections
+
+    def refuse(self, connection: Connection, problem: Problem) -> None:
+        """Write a problem to a connection that is about to be closed."""
+        connection.write(self._wire.problem(_refused(problem), close=True))
+
+    # ── one request ──
+
+    async def _handle(self, inbound: Inbound) -> Finished:
+        if self._under_way >= self._bounds.max_requests or self._draining:
+            return await self._say(inbound, _BUSY if not self._draining else _LEAVING)
+        self._under_way += 1
+        try:
+            return await self._answer(inbound)
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, inbound: Inbound) -> Finished:
+        body = self._body(inbound) if inbound.has_body else None
+        request = self._request(inbound)
+        if isinstance(request, Answer):
+            return await self._say(inbound, request)
+        if body is not None and (problem := body.refused()) is not None:
+            return await self._say(inbound, _refused(problem))
+        try:
+            answer = await self._flow.serve(request, body)
+        except BodyError as error:
+            return await self._say(inbound, _refused(error.problem))
+        except Exception as error:  # noqa: BLE001 - a bug in the house ends one request, not all
+            self._on_error(error)
+            answer = _refused(_BUG)
+        if body is not None and body.broken is not None:
+            return await self._say(inbound, _refused(body.broken))
+        return await self._send(inbound, request.method, request.fields, answer)
+
+    async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
+        """Answer with a problem and close: what else the client sends is not wanted."""
+        await self._wire.send(inbound, inbound.message.method, None, answer, close=True)
+        return CLOSE
+
+    async def _send(
+        self, inbound: Inbound, method: str, fields: Fields, answer: Answer
+    ) -> Finished:
+        close = inbound.message.should_close or self._draining or inbound.message.upgrade
+        try:
+            whole = await self._wire.send(inbound, method, fields, answer, close=close)
+        except Exception as error:  # noqa: BLE001 - likewise; what was written is no whole answer
+            self._on_error(error)
+            whole = False
+        if not whole:
+            inbound.connection.abort()
+            return CLOSE
+        return CLOSE if close else KEEP
+
+    def _body(self, inbound: Inbound) -> RequestBody:
+        return RequestBody(inbound, self._bounds.max_body, self.patience.body)
+
+    def _request(self, inbound: Inbound) -> Request | Answer:
+        message, connection = inbound.message, inbound.connection
+        if message.method == "CONNECT":
+            return _refused(_NO_TUNNEL)
+        target = parse_target(message.path)
+        if target is None:
+            return _refused(_OUT_OF_BOUNDS)
+        fields = decoded(message.raw_headers)
+        authority = target.authority
+        if authority is None:
+            authority = message.headers.get("Host", "")
+        host = parse_host(authority)
+        if host is None or (not host and message.version != _HTTP_1_0):
+            return _refused(_BAD_HOST)
+        if message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket":
+            return _refused(_NO_TUNNEL)
+        who = self._clients.identify(fields, connection.peer, connection.port, target.path)
+        if isinstance(who, Refusal):
+            return _turned_away(who)
+        return Request(
+            message.method,
+            who.path,
+            target.query,
+            who.fields,
+            host,
+            connection.port,
+            who.client,
+            None,
+            inbound.has_body,
+            self._wire.informer(inbound),
+        )
+
+
+def _refused(problem: Problem) -> Answer:
+    account = Account(Verdict.REFUSED, detail=problem.kind)
+    return Answer(account, problem.status, "", (), b"", problem=problem)
+
+
+def _turned_away(refusal: Refusal) -> Answer:
+    kind = refusal.title.lower().replace(" ", "-")
+    problem = Problem(refusal.status, refusal.title, refusal.detail, kind)
+    account = Account(Verdict.REFUSED, detail=kind)
+    return Answer(account, refusal.status, "", refusal.fields, b"", problem=problem)
+
+
+def _own(status: int, title: str, detail: str, kind: str, wait: float | None = None) -> Problem:
+    return Problem(status, title, detail, kind, retry_after=wait)
+
+
+_BUG = _own(500, "Internal Server Error", "The proxy met an error of its own.", "internal-error")
+_NO_TUNNEL = _own(
+    501, "Not Implemented", "Tunnels and WebSockets do not pass through here.", "no-tunnel"
+)
+_OUT_OF_BOUNDS = _own(
+    400, "Bad Request", "The target is not a path within the proxy.", "bad-target"
+)
+_BAD_HOST = _own(400, "Bad Request", "Host is missing or is not a host.", "bad-host")
+_BUSY = _refused(
+    _own(503, "Service Unavailable", "Too many requests are under way.", "overloaded", 1.0)
+)
+_LEAVING = _refused(
+    _own(503, "Service Unavailable", "The proxy is shutting down.", "shutting-down", 1.0)
+)

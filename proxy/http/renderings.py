@@ -1,0 +1,121 @@
+"""What an answer with a whole body looks like on the wire, less what changes by the second.
+
+- The form that goes out is gzip or identity, as the client takes; an unchanged body is never
+  re-encoded, and one that may not be transformed goes in the form in which it came.
+- Bots ask for the same entries again and again, so the renderings of entries are remembered:
+  the head's fixed part once for each form, and the body in the form that the entry has not.
+"""
+
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.answer import Answer
+from proxy.core.fields import Fields
+from proxy.core.model import Entry
+from proxy.core.spending import Level
+from proxy.http.encodings import GZIP, IDENTITY, coding_of, gunzip, negotiated
+from proxy.http.fields import presentable
+from proxy.http.heads import field_lines, status_line
+
+BODYLESS: Final = frozenset({204, 304})
+"""Statuses whose answers end with their head (RFC 9112 section 6.3)."""
+
+
+@dataclass(slots=True)
+class Rendering:
+    """An answer's fixed bytes. `dynamic` is what the front wrote last beside them."""
+
+    head: bytes
+    """Status line and the provider's fields, framing included, without the empty line."""
+    body: bytes
+    dated: bool
+    """Whether the provider's own Date stands in the head."""
+    dynamic_key: tuple[object, ...] = ()
+    levels: tuple[Level, ...] | None = None
+    dynamic: bytes = b""
+
+
+def rendering(answer: Answer, body: bytes, *, takes_gzip: bool) -> Rendering:
+    """Render an answer whose whole body is `body`."""
+    fields = presentable(answer.fields)
+    form, body, changed = _form(answer, body, takes_gzip=takes_gzip)
+    if changed is not None:
+        fields = negotiated(fields, form, changed=changed)
+    head = [status_line(answer.status, answer.reason), field_lines(fields)]
+    if answer.status not in BODYLESS:
+        length = len(body) if body or answer.content_length is None else answer.content_length
+        head.append(b"Content-Length: %d\r\n" % length)
+    return Rendering(b"".join(head), body, has_date(fields))
+
+
+def has_date(fields: Fields) -> bool:
+    """Return whether the provider dated its answer; else the front does."""
+    return any(name.lower() == "date" for name, _ in fields)
+
+
+def _form(answer: Answer, body: bytes, *, takes_gzip: bool) -> tuple[str, bytes, bool | None]:
+    """Return the coding that goes out, the body in it, and whether it is not what came.
+
+    None for the last: the form is not the proxy's to choose.
+    """
+    came = coding_of(answer.fields)
+    if answer.no_transform:
+        unpack = answer.encoding == GZIP and came != GZIP
+        return came, gunzip(body) if unpack and body else body, None
+    if answer.encoding != GZIP:
+        return (came, body, None) if came else (IDENTITY, body, None)
+    if takes_gzip:
+        return GZIP, body, came != GZIP
+    try:
+        return IDENTITY, gunzip(body) if body else body, came != IDENTITY
+    except zlib.error:  # it calls itself gzip and is not: the client shall see what came
+        return came, body, None
+
+
+class Renderings:
+    """Renderings of entries, the last used kept, bounded in number and in bytes."""
+
+    def __init__(self, most: int = 8192, most_bytes: int = 64 * 1024 * 1024) -> None:
+        """Take the bounds. Bytes are counted with the entries that are held."""
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._kept: OrderedDict[tuple[int, bool], _Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, answer: Answer, entry: Entry, *, takes_gzip: bool) -> Rendering:
+        """Return the rendering of an answer that is its entry, unchanged."""
+        key = (id(entry), takes_gzip)
+        kept = self._kept.get(key)
+        if kept is not None and (kept.fields is answer.fields or kept.fields == answer.fields):
+            self._kept.move_to_end(key)
+            return kept.rendering
+        made = rendering(answer, entry.body, takes_gzip=takes_gzip)
+        self._keep(key, _Kept(entry, answer.fields, made))
+        return made
+
+    def _keep(self, key: tuple[int, bool], new: "_Kept") -> None:
+        replaced = self._kept.pop(key, None)
+        self._bytes += new.size - (replaced.size if replaced is not None else 0)
+        self._kept[key] = new
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= oldest.size
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    entry: Entry
+    """Held, so that no other entry can have its id."""
+    fields: Fields
+    rendering: Rendering
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held for it, the entry's among them."""
+        own = 0 if self.rendering.body is self.entry.body else len(self.rendering.body)
+        return len(self.entry.body) + len(self.rendering.head) + own + 512
