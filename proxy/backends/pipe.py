@@ -1,0 +1,153 @@
+"""One connection to a Redis server, on which commands travel without waiting for each other.
+
+Rules
+- What is submitted in one tick of the loop leaves in one write; replies come in the order of the
+  commands (RESP2), so a queue of futures is all the bookkeeping there is, and no lock.
+- Every command has the same deadline, so only the oldest is watched: when it is late, the
+  connection is dropped and all that waits on it fails. Replies cannot be skipped, only awaited.
+- A late timer may only mean that this loop was busy: the oldest gets a second look.
+- hiredis packs and parses; an error reply becomes an exception of this room.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+import hiredis
+
+from proxy.backends.errors import BackendError, BackendLostError, BackendReplyError
+
+Argument: TypeAlias = bytes | str | int | float
+
+_SECOND_LOOK = 0.02
+_UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN"})
+"""Codes that say "not here, or not now": nothing was done."""
+_INCOMPLETE = object()
+
+
+def packed(command: tuple[Argument, ...]) -> bytes:
+    """Return a command as it goes over the wire."""
+    return bytes(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub forbids bytes
+
+
+class Pipe(asyncio.Protocol):
+    """A connection and the futures that wait on it."""
+
+    def __init__(self, timeout: float, on_lost: Callable[["Pipe", str], None]) -> None:
+        """Take the deadline of each command, and what to call once when the connection ends."""
+        self.backlog = 0
+        """Bytes of commands that have no reply yet."""
+        self.refused = ""
+        """Code of the last reply that said the server cannot serve (`READONLY`, …)."""
+        self._loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._on_lost = on_lost
+        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self._transport: asyncio.Transport | None = None
+        self._outgoing: list[bytes] = []
+        self._waiting: deque[tuple[float, int, asyncio.Future[Any]]] = deque()
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._lost = ""
+
+    def submit(self, command: bytes) -> "asyncio.Future[Any]":
+        """Send a packed command with the others of this tick; return what its reply resolves.
+
+        Raises:
+            BackendLostError: the connection has ended.
+
+        """
+        if self._lost:
+            raise BackendLostError(self._lost, sent=False)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if not self._outgoing:
+            self._deadline = self._loop.time() + self._timeout
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(command)
+        size = len(command)
+        self.backlog += size
+        self._waiting.append((self._deadline, size, future))
+        return future
+
+    def drop(self, reason: str) -> None:
+        """End the connection; all that waits on it fails."""
+        if self._lost:
+            return
+        self._lost = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self._outgoing.clear()
+        waiting, self._waiting = self._waiting, deque()
+        for _, _, future in waiting:
+            if not future.done():
+                future.set_exception(BackendLostError(reason))
+                future.exception()  # seen, where the caller has gone
+        self._on_lost(self, reason)
+
+    # ── asyncio.Protocol ──
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (called by the loop)."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what waits (called by the loop)."""
+        self.drop(str(exc) if exc else "connection closed by the server")
+
+    def data_received(self, data: bytes) -> None:
+        """Hand each reply to whom it belongs (called by the loop)."""
+        reader = self._reader
+        waiting = self._waiting
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not _INCOMPLETE:
+                _, size, future = waiting.popleft()
+                self.backlog -= size
+                if future.done():
+                    continue
+                if isinstance(reply, hiredis.ReplyError):
+                    future.set_exception(self._translated(str(reply)))
+                else:
+                    future.set_result(reply)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self.drop(f"not the Redis protocol: {error}")
+
+    # ── inside ──
+
+    def _flush(self) -> None:
+        if self._transport is None or not self._outgoing:
+            return
+        self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        """See whether the oldest command is late."""
+        self._timer = None
+        if not self._waiting or self._lost:
+            return
+        deadline, _, oldest = self._waiting[0]
+        if self._loop.time() < deadline:
+            self._timer = self._loop.call_at(deadline, self._look)
+        else:
+            self._timer = self._loop.call_later(_SECOND_LOOK, self._look_again, oldest)
+
+    def _look_again(self, oldest: "asyncio.Future[Any]") -> None:
+        self._timer = None
+        if self._waiting and self._waiting[0][2] is oldest:
+            self.drop(f"no reply within {self._timeout:g} s")
+        else:
+            self._look()
+
+    def _translated(self, message: str) -> BackendError:
+        code = message.split(" ", 1)[0]
+        if code not in _UNAVAILABLE:
+            return BackendReplyError(message)
+        self.refused = code
+        if code == "READONLY":  # a master that became a replica: whoever owns us asks again where
+            self._loop.call_soon(self.drop, message)
+        return BackendLostError(message, sent=False)

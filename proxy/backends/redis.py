@@ -1,0 +1,190 @@
+"""Redis for a loop: one server, a master that Sentinels name, or a cluster, all used alike.
+
+Rules
+- Commands of one tick travel together and never wait for each other (`pipe`); each has its deadline
+  and is sent at most once. Down means failing at once: nothing queues for a server that is away.
+- Nothing that blocks the server is ever sent: no KEYS, no FLUSHALL, no blocking pops.
+- Replies are RESP2's: bytes, int, None or lists of them.
+- redis-py finds masters and slots (`discovery`) and carries subscriptions (`subscriber`); commands
+  go over connections of our own, since its cluster pipeline takes no scripts and a command costs it
+  several times as much.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any
+
+from proxy.backends import address, discovery, subscriber
+from proxy.backends.address import RedisOptions, Topology
+from proxy.backends.cluster import Cluster
+from proxy.backends.credentials import Credentials
+from proxy.backends.errors import BackendLostError, BackendReplyError
+from proxy.backends.node import Node, Place
+from proxy.backends.pipe import Argument, packed
+
+_KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
+_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, and the digest under which a server remembers it."""
+
+    text: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "digest", digest)
+
+
+class Redis:
+    """A Redis that is used from an event loop.
+
+    `up` says whether it can be reached, `reason` why not; `latency` is the last ping's, in seconds.
+    """
+
+    def __init__(self, options: RedisOptions) -> None:
+        """Take where it is. Made inside a running loop.
+
+        Raises:
+            AddressError: the URL is none that is understood.
+            BackendLostError: `tls_ca` cannot be read.
+
+        """
+        self._options = options
+        self._address = address.parse(options.url)
+        self._watchers: list[Callable[[bool, str], None]] = []
+        self._node: Node | None = None
+        self._cluster: Cluster | None = None
+        if self._address.topology is Topology.CLUSTER:
+            self._cluster = Cluster(self._address, options, self._changed)
+        else:
+            sentinel = self._address.topology is Topology.SENTINEL
+            self._node = Node(
+                self._address, options, self._locate, self._changed, must_be_master=sentinel
+            )
+        self._subscriber = subscriber.Subscriber(self._dial)
+
+    def __str__(self) -> str:
+        """Return where it is, without user or password."""
+        return str(self._address)
+
+    @property
+    def up(self) -> bool:
+        """Whether commands can be sent now."""
+        return self._route.up
+
+    @property
+    def reason(self) -> str:
+        """Why it is down, as last known."""
+        return self._route.reason
+
+    @property
+    def latency(self) -> float:
+        """Seconds that the last ping took."""
+        return self._route.latency
+
+    def on_change(self, watcher: Callable[[bool, str], None]) -> None:
+        """Have `watcher(up, reason)` called whenever it is lost or found (again)."""
+        self._watchers.append(watcher)
+
+    async def open(self) -> bool:
+        """Connect if that can be done now; keep trying behind the answer if not. Never raises."""
+        return await self._route.open()
+
+    async def close(self) -> None:
+        """End every connection; what waits fails as lost."""
+        await self._subscriber.close()
+        await self._route.close()
+
+    def execute(self, *command: Argument) -> Awaitable[Any]:
+        """Send one command; awaiting gives its reply. In a cluster, its first key says where to.
+
+        Raises (here or when awaited):
+            BackendLostError: not connected (`sent` is False), too late, or cut off meanwhile.
+            BackendReplyError: the reply is an error.
+
+        """
+        if self._node is not None:
+            return self._node.submit(packed(command))
+        return self._routed(command)
+
+    async def evalsha(
+        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
+    ) -> Any:
+        """Run a script by its digest; a server that does not know it gets its text.
+
+        In a cluster all keys must share a hash tag. Raises what `execute` raises.
+        """
+        try:
+            return await self.execute("EVALSHA", script.digest, len(keys), *keys, *args)
+        except BackendReplyError as error:
+            if error.code != "NOSCRIPT":
+                raise
+        return await self.execute("EVAL", script.text, len(keys), *keys, *args)
+
+    async def each_server(self, *command: Argument) -> list[Any]:
+        """Send a command without a key to every master; return the replies."""
+        if self._cluster is not None:
+            return await asyncio.gather(*self._cluster.submit_each(packed(command)))
+        return [await self.execute(*command)]
+
+    async def ping(self) -> float:
+        """Return how many seconds a round trip takes now (the slowest server's)."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await self.each_server("PING")
+        return loop.time() - started
+
+    async def subscribe(self, channel: str, listener: Callable[[bytes], None]) -> bool:
+        """Call `listener` with each message published on `channel`, for as long as this lives.
+
+        Return whether the server confirmed it in time; if not, it is subscribed when found again.
+        Messages published while the connection is away are missed.
+        """
+        patience = self._options.connect_timeout + self._options.timeout
+        return await self._subscriber.subscribe(channel, listener, patience)
+
+    # ── inside ──
+
+    @property
+    def _route(self) -> Node | Cluster:
+        route = self._node or self._cluster
+        assert route is not None  # noqa: S101 - the constructor made one of them
+        return route
+
+    async def _routed(self, command: tuple[Argument, ...]) -> Any:
+        assert self._cluster is not None  # noqa: S101 - the caller has looked
+        name = str(command[0]).upper()
+        if name in _KEYLESS:
+            return await self._cluster.submit_each(packed(command))[0]
+        key = command[3 if name in _SCRIPTS else 1]
+        return await self._cluster.submit(
+            packed(command), key if isinstance(key, bytes) else str(key).encode()
+        )
+
+    def _changed(self, up: bool, reason: str) -> None:  # noqa: FBT001 - the watcher's shape
+        for watcher in self._watchers:
+            watcher(up, reason)
+
+    async def _locate(self) -> Place:
+        """Return where the server is now."""
+        if self._address.topology is Topology.SENTINEL:
+            return await discovery.master(self._address, self._options)
+        if self._address.socket_file:
+            return Place(socket_file=self._address.socket_file)
+        return Place(*self._address.hosts[0])
+
+    async def _dial(self) -> Any:
+        """Return redis-py's client for subscriptions, at a server that is up."""
+        if self._cluster is not None:
+            place = self._cluster.place()
+        elif self._node is not None and self._node.up:
+            place = self._node.place
+        else:
+            raise BackendLostError(f"Redis at {self._address} is not connected", sent=False)
+        credentials = Credentials(self._address, self._options)
+        return discovery.client(place, self._address, self._options, credentials)
