@@ -23,7 +23,7 @@ _TAG: Final = re.compile(r'(?:W/)?"[^"]*"|[^",\s]+')
 _OK: Final = 200
 
 
-def not_modified(entry: Entry, request: Request) -> bool:
+def not_modified(entry: Entry, request: Request, now: float) -> bool:
     """Return whether the client already has what `entry` holds: it is answered with a 304."""
     if request.method not in {"GET", "HEAD"} or entry.status != _OK:
         return False
@@ -31,7 +31,7 @@ def not_modified(entry: Entry, request: Request) -> bool:
     if wanted is not None:
         return _listed(wanted, first(entry.fields, "etag"))
     since = first(request.fields, "if-modified-since")
-    return since is not None and _unchanged(entry, since)
+    return since is not None and _unchanged(entry, since, now)
 
 
 def validators(stored: tuple[Entry, ...], chosen: Entry | None) -> Fields:
@@ -81,12 +81,12 @@ def _listed(wanted: str, tag: str | None) -> bool:
     return tag is not None and opaque(tag) in {opaque(each) for each in _TAG.findall(wanted)}
 
 
-def _unchanged(entry: Entry, since: str) -> bool:
-    asked = dates.parse(since, entry.received_at)
+def _unchanged(entry: Entry, since: str, now: float) -> bool:
+    asked = dates.parse(since, now)
     if asked is None:
         return False
     for name in ("last-modified", "date"):
         value = first(entry.fields, name)
-        if value is not None and (at := dates.parse(value, entry.received_at)) is not None:
+        if value is not None and (at := dates.parse(value, now)) is not None:
             return at <= asked
     return entry.received_at <= asked

@@ -55,9 +55,13 @@ class Directives:
         """Return a delta in seconds; None where the directive is absent, 0 where it is invalid."""
         if name not in self:
             return None
+        return self.number(name) or 0.0
+
+    def number(self, name: str) -> float | None:
+        """Return a delta in seconds; None where the directive is absent or invalid."""
         argument = self.argument(name)
         if argument is None or not _DIGITS.fullmatch(argument.text):
-            return 0.0
+            return None
         return delta(argument.text)
 
     def bare(self, name: str) -> bool:

@@ -166,6 +166,8 @@ class Fetch:
     detail: str = ""
     joinable: bool = True
     """Whether other requests for the key may share this fetch."""
+    method: str = ""
+    """Method to send where it is not the request's own: a HEAD is fetched as a GET, and stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ _OF_THE_BODY: Final = frozenset(
 """What a 304 leaves out (RFC 9110 section 15.4.5); the fields that update a cache stay."""
 
 
-def present(entry: Entry, request: Request) -> Reply:
-    """Return the reply to `request` made from `entry`."""
-    if conditions.not_modified(entry, request):
+def present(entry: Entry, request: Request, now: float) -> Reply:
+    """Return the reply to `request` made from `entry`, as of `now`."""
+    if conditions.not_modified(entry, request, now):
         return Reply(304, "Not Modified", without(entry.fields, _OF_THE_BODY), b"")
     whole = Reply(entry.status, entry.reason, entry.fields, entry.body, entry.encoding)
     return ranges.part(entry, whole, request)

@@ -1,6 +1,6 @@
 """Storing: which replies are kept, and what of them.
 
-- `obey`: RFC 9111 section 3, as a shared cache. `no-store`, `private`, Authorization, must-understand;
+- `obey`: RFC 9111 section 3, as a shared cache: no-store, private, Authorization, must-understand;
   a status that may be kept without being told, or an explicit lifetime. Parts (206) are forwarded.
 - `ignore` and `cap`: the contract's statuses, of the declared content type, and nothing else; `cap`
   heeds what the origin forbids besides.
