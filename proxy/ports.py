@@ -5,7 +5,7 @@ flights and queues can name them too. Adapters do not import this file: they mat
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy.core.fields import Fields
@@ -27,6 +27,10 @@ class Outbound:
     timeout: float = 8.0
     on_informational: Callable[[int, Fields], Awaitable[None]] | None = None
     """Called for each 1xx answer (but 100 and 101)."""
+
+    def within(self, seconds: float) -> "Outbound":
+        """Return the same request with no more time than `seconds`."""
+        return self if seconds >= self.timeout else replace(self, timeout=seconds)
 
 
 class BrokenExchangeError(Exception):

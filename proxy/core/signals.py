@@ -84,7 +84,7 @@ def retry_after(fields: Fields, wall: float) -> float | None:
         return None
     seconds = _figure(value)
     if seconds is None:
-        date = dates.parse(value.strip())
+        date = dates.parse(value.strip(), wall)
         return None if date is None else max(0.0, date - wall)
     return seconds
 

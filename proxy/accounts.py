@@ -1,0 +1,258 @@
+"""Answers with their account: which word stands for what happened, and the facts beside it.
+
+Usage fields of the provider are never replayed: on what comes from the cache they carry the
+ledger's present figure, or are dropped.
+"""
+
+import math
+from collections.abc import AsyncIterator
+
+from proxy import refusals
+from proxy.answer import Account, Answer, Problem
+from proxy.arrival import Arrival
+from proxy.asked import Asked
+from proxy.calls import Answered
+from proxy.core import costs
+from proxy.core.fields import Fields, first, without
+from proxy.core.model import (
+    Denied,
+    Entry,
+    Fetch,
+    Forward,
+    Outcome,
+    Policy,
+    Refuse,
+    Reply,
+    Settlement,
+    Verdict,
+)
+from proxy.core.presentation import present
+from proxy.core.spending import Level
+from proxy.core.upstreams import Endpoint, Upstream
+from proxy.forwards import Forwarded
+from proxy.ports import Ledger
+
+
+class Accounts:
+    """Builds answers."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Take the ledger whose figures `RateLimit` shows."""
+        self._ledger = ledger
+
+    # ── From the cache ──
+
+    def entry(
+        self, ask: Asked, entry: Entry, verdict: Verdict, now: float, *, detail: str = ""
+    ) -> Answer:
+        """Answer from an entry as it stands."""
+        age = entry.age(now)
+        account = self._account(
+            ask,
+            verdict,
+            age=age,
+            ttl=entry.lifetimes.ttl - age,
+            detail=detail,
+            collapsed=False,
+        )
+        return self._presented(ask, entry, account, now)
+
+    def settled(
+        self,
+        ask: Asked,
+        plan: Fetch,
+        settlement: Settlement,
+        outcome: Outcome,
+        now: float,
+        *,
+        joined: bool,
+    ) -> Answer:
+        """Answer one of those who waited for a fetch."""
+        reply = settlement.reply
+        if isinstance(reply, Refuse):
+            denied = outcome if isinstance(outcome, Denied) else None
+            return self.problem(ask, refusals.refused(ask.match.upstream, reply, denied))
+        new = settlement.verdict in (Verdict.MISS, Verdict.REVALIDATED)
+        ttl = reply.lifetimes.ttl - reply.age(now) if isinstance(reply, Entry) else None
+        account = self._account(
+            ask,
+            Verdict.JOINED if joined and new else settlement.verdict,
+            age=settlement.age,
+            ttl=ttl,
+            forward_reason=plan.forward_reason,
+            forward_status=settlement.forward_status,
+            stored=settlement.stored,
+            collapsed=joined,
+            detail=settlement.detail or plan.detail,
+        )
+        if isinstance(reply, Entry):
+            return self._presented(ask, reply, account, now)
+        return self._replied(ask, reply, account)
+
+    def arriving(
+        self, ask: Asked, plan: Fetch, head: Answered, arrival: Arrival, *, joined: bool
+    ) -> Answer:
+        """Hand on a large body that still arrives."""
+        account = self._account(
+            ask,
+            Verdict.JOINED if joined else Verdict.MISS,
+            forward_reason=plan.forward_reason,
+            forward_status=head.status,
+            collapsed=joined,
+            detail=plan.detail,
+        )
+        return self._streamed(ask, head, arrival.read(), account)
+
+    # ── Passed through ──
+
+    def forwarded(self, ask: Asked, plan: Forward, result: Forwarded, now: float) -> Answer:
+        """Pass an answer on, or say why there is none."""
+        settlement = result.settlement
+        if isinstance(settlement.reply, Refuse):
+            sent = None
+            if ask.private:
+                sent = result.failed.sent if result.failed is not None else False
+            problem = refusals.refused(
+                ask.match.upstream, settlement.reply, result.denied, sent=sent
+            )
+            return self.problem(ask, problem)
+        account = self._account(
+            ask,
+            Verdict.BYPASS,
+            forward_reason=plan.forward_reason,
+            forward_status=settlement.forward_status,
+            stored=settlement.stored,
+            detail=settlement.detail or plan.detail,
+        )
+        answered = result.answered
+        if answered is not None and isinstance(answered.body, Arrival):
+            body = answered.body.read()
+            answered.body.release()
+            return self._streamed(ask, answered, body, account)
+        if isinstance(settlement.reply, Entry):
+            return self._presented(ask, settlement.reply, account, now)
+        return self._replied(ask, settlement.reply, account)
+
+    # ── Problems ──
+
+    def problem(self, ask: Asked | None, problem: Problem) -> Answer:
+        """Answer with a problem of the proxy's own."""
+        if ask is None:
+            account = Account(Verdict.REFUSED, upstream=problem.upstream, detail=problem.kind)
+        else:
+            account = self._account(ask, Verdict.REFUSED, detail=problem.kind)
+        return Answer(account, problem.status, "", (), b"", problem=problem)
+
+    # ── Parts ──
+
+    def _account(
+        self,
+        ask: Asked,
+        verdict: Verdict,
+        *,
+        age: float | None = None,
+        ttl: float | None = None,
+        forward_reason: str = "",
+        forward_status: int | None = None,
+        stored: bool = False,
+        collapsed: bool = False,
+        detail: str = "",
+    ) -> Account:
+        match = ask.match
+        return Account(
+            verdict=verdict,
+            upstream=match.upstream.name,
+            endpoint=match.endpoint.name,
+            key=ask.key,
+            age=age,
+            ttl=ttl,
+            forward_reason=forward_reason,
+            forward_status=forward_status,
+            stored=stored,
+            collapsed=collapsed,
+            detail=detail,
+            levels=self._levels(match.upstream, match.endpoint),
+        )
+
+    def _levels(self, upstream: Upstream, endpoint: Endpoint) -> tuple[Level, ...]:
+        """Return how the limits stand that this endpoint spends from; no one else's credential."""
+        scope = buckets(upstream, endpoint)
+        return tuple(level for level in self._ledger.levels(upstream.name) if level.bucket in scope)
+
+    def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:
+        reply = present(entry, ask.request, now)
+        upstream = ask.match.upstream
+        whole = reply.body is entry.body
+        return Answer(
+            account,
+            reply.status,
+            reply.reason,
+            usage(reply.fields, upstream, account.levels),
+            reply.body,
+            reply.encoding,
+            entry=entry if whole else None,
+            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
+        )
+
+    def _replied(self, ask: Asked, reply: Reply, account: Account) -> Answer:
+        """Answer with the provider's own reply; one that held us off says until when."""
+        fields = reply.fields
+        held = self._ledger.held_for(ask.match.upstream.name)
+        if held > 0 and first(fields, "retry-after") is None:
+            seconds = math.ceil(min(held, ask.match.upstream.retry_after_max))
+            fields = (*fields, ("Retry-After", str(seconds)))
+        return Answer(
+            account,
+            reply.status,
+            reply.reason,
+            fields,
+            reply.body,
+            reply.encoding,
+            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(fields),
+        )
+
+    def _streamed(
+        self, ask: Asked, head: Answered, body: AsyncIterator[bytes], account: Account
+    ) -> Answer:
+        return Answer(
+            account,
+            head.status,
+            head.reason,
+            head.fields,
+            body,
+            head.encoding,
+            content_length=head.content_length,
+            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(head.fields),
+        )
+
+
+def buckets(upstream: Upstream, endpoint: Endpoint) -> frozenset[str]:
+    """Return the names of the counts that requests of an endpoint spend from."""
+    named = {limit for limit, _ in endpoint.cost.named}
+    return frozenset(
+        costs.bucket(limit, endpoint)
+        for limit in upstream.limits
+        if limit.scope == "all" or limit.name in named
+    )
+
+
+def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fields:
+    """Return `fields` with the provider's usage fields brought up to the ledger's figures."""
+    reported = {each.header.lower(): each for each in upstream.usage if each.header}
+    resets = {each.reset_header.lower() for each in upstream.usage if each.reset_header}
+    present_ = [name for name, _ in fields if name.lower() in reported]
+    if not present_:
+        return without(fields, resets) if resets else fields
+    known = {level.limit: level for level in levels}
+    current = []
+    for name in present_:
+        each = reported[name.lower()]
+        level = known.get(each.limit)
+        if level is not None and each.means in ("used", "remaining"):
+            figure = level.used if each.means == "used" else level.remaining
+            current.append((name, str(math.ceil(figure))))
+    return (*without(fields, reported.keys() | resets), *current)
+
+
+def _untouchable(fields: Fields) -> bool:
+    return "no-transform" in (first(fields, "cache-control") or "").lower()

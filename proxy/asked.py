@@ -1,0 +1,79 @@
+"""A request as the flow works on it: with the rule it meets, its key, lifetimes and patience."""
+
+from dataclasses import dataclass
+
+from proxy.core import costs, keys, preferences, privacy
+from proxy.core.model import Lifetimes, Request
+from proxy.core.routing import Match
+from proxy.core.spending import Bill
+from proxy.queues import Patience
+
+MOST_URGENT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request and all that is read off it once."""
+
+    request: Request
+    match: Match
+    private: bool
+    key: str
+    """Empty for a private request."""
+    lifetimes: Lifetimes
+    began: float
+    """Time of the loop."""
+    secret: bytes
+    """Keys the HMAC of a client's own credentials."""
+
+    @property
+    def uri(self) -> str:
+        """Absolute URI that the upstream is asked for, as far as invalidation goes by it."""
+        match = self.match
+        base = match.upstream.base_url.rstrip("/")
+        return f"{base}{match.path}?{match.query}" if match.query else base + match.path
+
+    @property
+    def deadline(self) -> float:
+        """Time of the loop by which the client must have its answer."""
+        return self.began + self.match.upstream.deadline
+
+    def bill(self) -> Bill:
+        """Return what one exchange for it spends."""
+        credential = privacy.credential(self.match, self.request, self.secret, private=self.private)
+        return costs.bill(self.match, self.request, credential, urgent=self.private)
+
+    def patience(self, *, waits: bool) -> Patience:
+        """Return how long, and how urgently, it would wait for quota; not at all if not `waits`."""
+        endpoint, client = self.match.endpoint, self.request.client
+        urgency = preferences.urgency(self.request.fields)
+        priority = endpoint.priority if urgency is None else urgency
+        if client.priority is not None:
+            priority = client.priority
+        return Patience(
+            client,
+            MOST_URGENT if self.private else priority,
+            self.max_wait if waits else 0.0,
+            self.match.upstream.max_waiting,
+        )
+
+    @property
+    def max_wait(self) -> float:
+        """Seconds that it would wait for quota: its own `Prefer: wait`, within the endpoint's."""
+        longest = min(self.match.endpoint.max_wait, self.match.upstream.deadline)
+        wished = preferences.wait(self.request.fields)
+        return longest if wished is None else min(wished, longest)
+
+
+def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
+    """Read off a request all that the flow needs of it."""
+    private = privacy.is_private(match, request)
+    return Asked(
+        request=request,
+        match=match,
+        private=private,
+        key="" if private else keys.key(match, request, secret),
+        lifetimes=costs.lifetimes(match.endpoint, costs.arguments(match)),
+        began=began,
+        secret=secret,
+    )

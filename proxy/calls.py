@@ -1,0 +1,218 @@
+"""A call: one paid exchange with an upstream. Spend, send, read what it says of itself, settle.
+
+One spend is one request on the wire. What was granted and never sent is refunded; what was sent
+stays spent, whatever came of it. A hold is in the ledger before anyone hears of the answer; other
+settling goes on behind the answer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from proxy.arrival import Arrival
+from proxy.core.codings import GZIP, gunzip, is_gzip
+from proxy.core.fields import Fields
+from proxy.core.model import Denied, Failed, Failure
+from proxy.core.routing import Match
+from proxy.core.signals import Signals, reads_body, signals
+from proxy.core.spending import Bill, Granted, HoldFor, Receipt, Settled
+from proxy.ports import BrokenExchangeError, Exchange, Ledger, Outbound, UpstreamClient
+from proxy.queues import UNSENT, Overloaded, Patience, Queues
+from proxy.tasks import Tasks
+
+OFF_LOOP = 256 * 1024
+"""Bytes above which a body is decompressed in a thread, so that others do not wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """All that one paid exchange needs."""
+
+    match: Match
+    outbound: Outbound
+    bill: Bill
+    patience: Patience
+    deadline: float
+    """Time of the loop by which waiting and exchange together must be over."""
+    decode: bool
+    """The proxy asked for gzip itself: it may undo it, and checks that the body is whole."""
+    buffer: float
+    """Bytes up to which the body is taken in before anyone is answered."""
+    buffer_unknown: float
+    """The same, where the head does not say how long the body will be."""
+    keep: float
+    """Bytes up to which a body can be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The upstream answered. `body` is whole (`bytes`), or still arriving."""
+
+    status: int
+    reason: str
+    fields: Fields
+    body: bytes | Arrival
+    encoding: str
+    content_length: int | None
+    requested_at: float
+    received_at: float
+    rejected: str = ""
+    """As in `Signals`: why this answer is none."""
+
+    def with_body(self, body: bytes) -> "Answered":
+        """Return the same answer, its body come whole."""
+        return replace(self, body=body)
+
+
+CallResult: TypeAlias = Answered | Denied | Overloaded | Failed
+
+
+class CallObserver(Protocol):
+    """Who is told of each call (metrics, log)."""
+
+    def waited(self, upstream: str, seconds: float) -> None:
+        """A call waited so long for quota."""
+
+    def called(self, match: Match, outbound: Outbound, result: Answered | Failed, s: float) -> None:
+        """A call was sent, and came to this in so many seconds."""
+
+    def held(self, upstream: str, hold: HoldFor) -> None:
+        """The upstream said to leave it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallParts:
+    """What calls stand on."""
+
+    queues: Queues
+    ledger: Ledger
+    client: UpstreamClient
+    observer: CallObserver
+    tasks: Tasks
+    time: Callable[[], float]
+    """A clock that never steps, for durations."""
+    wall: Callable[[], float]
+    """Unix time, for the dates that providers name."""
+
+
+class Calls:
+    """Makes calls."""
+
+    def __init__(self, parts: CallParts) -> None:
+        self._parts = parts
+
+    async def make(self, call: Call, on_sent: Callable[[], None]) -> CallResult:
+        """Make one call. `on_sent` is told when quota is granted and the request leaves.
+
+        Cancelled before that, nothing is spent; cancelled after, the spend stands as it was
+        booked, which is what the ledger takes a receipt for that nobody settles.
+        """
+        parts = self._parts
+        began = parts.time()
+        decision = await parts.queues.spend(call.bill, call.patience)
+        parts.observer.waited(call.bill.upstream, parts.time() - began)
+        if not isinstance(decision, Granted):
+            return decision
+        on_sent()
+        return await self._exchange(call, decision.receipt)
+
+    async def _exchange(self, call: Call, receipt: Receipt) -> Answered | Failed:
+        parts = self._parts
+        sent_at = parts.time()
+        left = call.deadline - sent_at
+        if left <= 0:
+            await parts.ledger.settle(receipt, UNSENT)
+            return Failed(Failure.TIMEOUT, sent=False, detail="no time was left to ask")
+        outbound = call.outbound
+        head = await parts.client.send(outbound.within(left))
+        if isinstance(head, Failed):
+            result: Answered | Failed = head
+            self._settle(receipt, Settled(sent=head.sent, answered=False))
+        else:
+            result = await self._read(call, receipt, head)
+        parts.observer.called(call.match, outbound, result, parts.time() - sent_at)
+        return result
+
+    async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
+        """Take in the body as far as it must be known before anyone is answered."""
+        upstream, endpoint = call.match.upstream, call.match.endpoint
+        arrival = Arrival(exchange, call.keep)
+        self._parts.tasks.start(arrival.pump(), f"body {upstream.name}")
+        needed = reads_body(upstream, endpoint, exchange.status)
+        content = b""
+        broken: Failed | None = None
+        whole: bytes | None = None
+        if not needed:
+            self._note(call, receipt, exchange, b"")
+        buffer = call.buffer_unknown if exchange.content_length is None else call.buffer
+        try:
+            whole = await arrival.whole(max(buffer, OFF_LOOP) if needed else buffer)
+            if whole is not None and (call.decode or needed) and is_gzip(exchange.fields):
+                content = await _content(whole)
+            else:
+                content = whole or b""
+        except BrokenExchangeError as error:
+            broken = Failed(error.failure, sent=True, detail=error.detail)
+        except ValueError as error:
+            broken = Failed(Failure.PROTOCOL, sent=True, detail=str(error))
+        said = Signals()
+        if needed:
+            said = await self._heed(call, receipt, exchange, content)
+        return broken or _answered(call, exchange, arrival if whole is None else whole, said)
+
+    async def _heed(
+        self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes
+    ) -> Signals:
+        """Settle with what the answer says in its body too; a hold is in force on return."""
+        said = self._signals(call, exchange, content)
+        if said.hold is not None:
+            self._parts.observer.held(call.bill.upstream, said.hold)
+        settling = self._parts.ledger.settle(receipt, _settled(exchange, said))
+        await asyncio.shield(self._parts.tasks.start(settling, "settle"))
+        self._parts.queues.changed(call.bill.upstream)
+        return said
+
+    def _note(self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes) -> None:
+        """Settle behind the answer with what its head says."""
+        self._settle(receipt, _settled(exchange, self._signals(call, exchange, content)))
+
+    def _signals(self, call: Call, exchange: Exchange, content: bytes) -> Signals:
+        match = call.match
+        wall = self._parts.wall()
+        return signals(
+            match.upstream, match.endpoint, exchange.status, exchange.fields, content, wall
+        )
+
+    def _settle(self, receipt: Receipt, settled: Settled) -> None:
+        async def settle() -> None:
+            await self._parts.ledger.settle(receipt, settled)
+            self._parts.queues.changed(receipt.bill.upstream)
+
+        self._parts.tasks.start(settle(), "settle")
+
+
+def _settled(exchange: Exchange, said: Signals) -> Settled:
+    return Settled(
+        sent=True, answered=True, status=exchange.status, reports=said.reports, hold=said.hold
+    )
+
+
+def _answered(call: Call, exchange: Exchange, body: bytes | Arrival, said: Signals) -> Answered:
+    return Answered(
+        exchange.status,
+        exchange.reason,
+        exchange.fields,
+        body,
+        GZIP if call.decode and is_gzip(exchange.fields) else "",
+        exchange.content_length,
+        exchange.requested_at,
+        exchange.received_at,
+        said.rejected,
+    )
+
+
+async def _content(body: bytes) -> bytes:
+    if len(body) <= OFF_LOOP:
+        return gunzip(body)
+    return await asyncio.to_thread(gunzip, body)

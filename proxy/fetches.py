@@ -1,0 +1,179 @@
+"""What happens in a flight: call the upstream, settle, store; and the landing that all then get.
+
+A landing is settled anew for each who waited, with its own plan: one may take what another's
+`max-age` forbids. Only the flight writes. A body larger than `HAND_THROUGH` is handed on while it
+still arrives, and stored behind that; with an entry to fall back on it is taken in whole first,
+so that what breaks on the way can still be rescued.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from proxy.arrival import Arrival
+from proxy.asked import Asked
+from proxy.cache import Cache
+from proxy.calls import Answered, Call, CallResult, Calls
+from proxy.core import outbound, plans
+from proxy.core.codings import GZIP, gunzip
+from proxy.core.model import (
+    Denied,
+    Failed,
+    Failure,
+    Fetch,
+    Fetched,
+    Outcome,
+    Policy,
+    Reply,
+    Settlement,
+)
+from proxy.flights import Flight
+from proxy.ports import BrokenExchangeError, Outbound
+from proxy.queues import Overloaded
+from proxy.tasks import Tasks
+
+HAND_THROUGH = 256 * 1024
+"""Bytes above which a body is handed on as it arrives."""
+RETRIED = frozenset({Failure.DISCONNECTED, Failure.CONNECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The fetch has ended; `settlement` is the one of the request that began it."""
+
+    outcome: Outcome
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """The head has come, and a large body is on its way."""
+
+    answered: Answered
+    arrival: Arrival
+
+
+Landing: TypeAlias = Settled | Arriving | Overloaded
+
+
+class Fetches:
+    """Fetches for flights."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        cache: Cache,
+        tasks: Tasks,
+        time: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        """Take the calls to make, where to store, and the clocks of durations and of entries."""
+        self._calls = calls
+        self._cache = cache
+        self._tasks = tasks
+        self._time = time
+        self._now = now
+
+    async def fly(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> Landing:
+        """Fetch for everyone who waits for `flight`."""
+        result = await self._call(flight, asked, plan)
+        if isinstance(result, Overloaded):
+            return result
+        if isinstance(result, Answered) and isinstance(result.body, Arrival):
+            storing = self._store_when_whole(flight, asked, plan, result, result.body)
+            self._tasks.start(storing, f"store {asked.key}")
+            return Arriving(result, result.body)
+        return self._settled(asked, plan, result)
+
+    async def _call(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
+        """Call; once more where the connection was lost, nothing else is at hand, and time is."""
+
+        def sent() -> None:
+            flight.sent = True
+
+        call = self._prepared(asked, plan)
+        result = await self._calls.make(call, sent)
+        if (
+            isinstance(result, Failed)
+            and result.failure in RETRIED
+            and plan.fallback is None
+            and self._time() < call.deadline
+        ):
+            result = await self._calls.make(call, sent)
+        return result
+
+    def _prepared(self, asked: Asked, plan: Fetch) -> Call:
+        match, request = asked.match, asked.request
+        manner = outbound.manner(match, plan)
+        out = outbound.outgoing(match, request, manner, plan.validators)
+        upstream, endpoint = match.upstream, match.endpoint
+        decode = endpoint.policy is not Policy.OBEY
+        waits_whole = plan.fallback is not None
+        buffer = endpoint.max_size if waits_whole else min(HAND_THROUGH, endpoint.max_size)
+        return Call(
+            match=match,
+            outbound=Outbound(
+                upstream,
+                out.method,
+                out.target,
+                out.fields,
+                request.body,
+                upstream.timeout,
+                request.inform,
+            ),
+            bill=asked.bill(),
+            patience=asked.patience(waits=True),
+            deadline=asked.deadline,
+            decode=decode,
+            buffer=buffer,
+            buffer_unknown=buffer,
+            keep=endpoint.max_size,
+        )
+
+    def _settled(self, asked: Asked, plan: Fetch, result: Answered | Denied | Failed) -> Settled:
+        outcome = fetched(result, result.body) if isinstance(result, Answered) else result
+        settlement = self.settle(asked, plan, outcome)
+        self._cache.write(settlement.write, self._now())
+        return Settled(outcome, settlement)
+
+    def settle(self, asked: Asked, plan: Fetch, outcome: Outcome) -> Settlement:
+        """Decide what an outcome means to one request."""
+        return plans.settle(
+            asked.match.endpoint,
+            asked.request,
+            plan,
+            outcome,
+            asked.lifetimes,
+            asked.key,
+            self._now(),
+        )
+
+    async def _store_when_whole(
+        self, flight: Flight[Landing], asked: Asked, plan: Fetch, head: Answered, arrival: Arrival
+    ) -> None:
+        """Store a body that was handed on, if it comes whole and is not too large."""
+        if flight.callers == 0:
+            arrival.release()
+        try:
+            whole = await arrival.whole(asked.match.endpoint.max_size)
+            if whole is not None and head.encoding == GZIP:
+                await asyncio.to_thread(gunzip, whole)
+        except (BrokenExchangeError, ValueError):
+            return  # nothing broken is stored; its readers have seen it break
+        if whole is not None:
+            settlement = self.settle(asked, plan, fetched(head, whole))
+            self._cache.write(settlement.write, self._now())
+
+
+def fetched(answered: Answered, body: bytes | Arrival) -> Fetched:
+    """Return an answer as an outcome; a body that is still on its way is left out of it."""
+    content = body if isinstance(body, bytes) else b""
+    reply = Reply(answered.status, answered.reason, answered.fields, content, answered.encoding)
+    return Fetched(
+        reply,
+        answered.requested_at,
+        answered.received_at,
+        answered.rejected,
+        answered.content_length,
+    )

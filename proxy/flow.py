@@ -1,0 +1,239 @@
+"""The only orchestrator: a request's way from the door to its answer (see `proxy`).
+
+All that is decided is decided in `core`; what the flow does is ask, wait, and do what came of it.
+What it needs of the edge is declared in `proxy.ports` and `proxy.calls`.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+from urllib.parse import urlsplit
+
+from proxy import refusals
+from proxy.accounts import Accounts
+from proxy.answer import Answer, Problem
+from proxy.asked import Asked, asked
+from proxy.cache import Cache
+from proxy.core import keys, plans, privacy
+from proxy.core.model import (
+    Entry,
+    Fetch,
+    Forward,
+    Invalidate,
+    Refuse,
+    Request,
+    Serve,
+    ServeThenRefresh,
+    Verdict,
+)
+from proxy.core.routing import Match, Routes
+from proxy.fetches import Arriving, Fetches, Landing, Settled
+from proxy.flights import Flight, Flights
+from proxy.forwards import Forwards
+from proxy.observation import Observation, Observer
+from proxy.queues import Overloaded
+
+BODY_KEYED = 1024 * 1024
+"""Bytes of a request's body that can be part of a key; more is refused (413)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowParts:
+    """What the flow stands on."""
+
+    cache: Cache
+    flights: Flights[Landing]
+    fetches: Fetches
+    forwards: Forwards
+    accounts: Accounts
+    observer: Observer
+    time: Callable[[], float]
+    """A clock that never steps, for durations (seconds)."""
+    now: Callable[[], float]
+    """The clock of entries."""
+    secret: bytes
+    """Keys the HMAC of credentials that clients bring."""
+
+
+class Flow:
+    """Serves requests. `routes` may be exchanged between two requests (a reload)."""
+
+    def __init__(self, parts: FlowParts, routes: Routes) -> None:
+        self._parts = parts
+        self.routes = routes
+
+    async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        """Answer one request; a problem is an answer too."""
+        began = self._parts.time()
+        route = self.routes.match(request)
+        if not isinstance(route, Match):
+            answer = self._parts.accounts.problem(None, refusals.nowhere(route))
+            return self._observed(None, answer, began)
+        if route.endpoint.cache_body and request.method == "POST" and body is not None:
+            whole = await _whole(body)
+            if whole is None:
+                problem = Problem(413, "Body too large", "too large to be a key", "body-too-large")
+                return self._observed(None, self._parts.accounts.problem(None, problem), began)
+            request, body = replace(request, body=whole), None
+        ask = asked(request, route, began, self._parts.secret)
+        problem_met = self._refusal(ask)
+        if problem_met is not None:
+            answer = self._parts.accounts.problem(ask, problem_met)
+        else:
+            answer = await self._answer(ask, body)
+        return self._observed(ask, answer, began)
+
+    def _refusal(self, ask: Asked) -> Problem | None:
+        """Return why the request is not let through at all, or None."""
+        upstream, endpoint = ask.match.upstream, ask.match.endpoint
+        if upstream.disabled:
+            return refusals.disabled(upstream)
+        if endpoint.methods is not None and ask.request.method not in endpoint.methods:
+            return refusals.not_allowed(ask.match, ask.request, endpoint.methods)
+        if upstream.client_credentials == "refuse":
+            brought = privacy.client_keys(ask.match, ask.request)
+            if brought:
+                return refusals.client_key_refused(upstream, tuple(name for name, _ in brought))
+        return None
+
+    async def _answer(self, ask: Asked, body: AsyncIterator[bytes] | None) -> Answer:
+        endpoint, now = ask.match.endpoint, self._parts.now()
+        stored: tuple[Entry, ...] = ()
+        if ask.key and not endpoint.live:
+            stored = await self._parts.cache.stored(ask.key, now)
+        plan = plans.plan(endpoint, ask.request, stored, now, private=ask.private)
+        accounts = self._parts.accounts
+        match plan:
+            case Serve(entry, verdict, detail):
+                return accounts.entry(ask, entry, verdict, now, detail=detail)
+            case ServeThenRefresh(entry, validators, detail):
+                self._refresh(ask, Fetch(validators, stored, forward_reason="stale"))
+                return accounts.entry(ask, entry, Verdict.STALE, now, detail=detail)
+            case Fetch():
+                return await self._fetch(ask, plan)
+            case Forward():
+                return await self._forward(ask, plan, body)
+            case Refuse():
+                return accounts.problem(ask, refusals.refused(ask.match.upstream, plan, None))
+            case _:
+                assert_never(plan)
+
+    # ── Fetch: join a flight or begin one ──
+
+    def _refresh(self, ask: Asked, plan: Fetch) -> None:
+        """Fetch once behind an answer that was given already."""
+        if self._parts.flights.find(ask.key) is None:
+            self._begin(ask, plan).pinned = True
+
+    def _begin(self, ask: Asked, plan: Fetch) -> Flight[Landing]:
+        return self._parts.flights.begin(
+            ask.key, lambda flight: self._parts.fetches.fly(flight, ask, plan)
+        )
+
+    async def _fetch(self, ask: Asked, plan: Fetch) -> Answer:
+        flight = self._parts.flights.find(ask.key) if plan.joinable else None
+        joined = flight is not None
+        flight = flight or self._begin(ask, plan)
+        left = ask.deadline - self._parts.time()
+        patience = min(ask.match.endpoint.rescue_after, left) if plan.fallback else left
+        landing = await self._parts.flights.wait(
+            flight, patience, leave_running=plan.fallback is not None
+        )
+        match landing:
+            case None:
+                return self._lost_patience(ask, plan)
+            case Overloaded():
+                return self._overloaded(ask, plan, landing)
+            case Arriving(answered, arrival):
+                answer = self._parts.accounts.arriving(ask, plan, answered, arrival, joined=joined)
+                if flight.callers == 0:
+                    arrival.release()
+                return answer
+            case Settled():
+                return await self._landed(ask, plan, landing, joined=joined)
+            case _:
+                assert_never(landing)
+
+    async def _landed(self, ask: Asked, plan: Fetch, landing: Settled, *, joined: bool) -> Answer:
+        """Answer one of those who waited for a flight with what the landing means to it."""
+        settlement = landing.settlement
+        if joined and not settlement.shareable:
+            return await self._answer(ask, None)
+        if joined and settlement.verdict not in (Verdict.MISS, Verdict.REVALIDATED):
+            settlement = self._parts.fetches.settle(ask, plan, landing.outcome)
+        return self._parts.accounts.settled(
+            ask, plan, settlement, landing.outcome, self._parts.now(), joined=joined
+        )
+
+    def _lost_patience(self, ask: Asked, plan: Fetch) -> Answer:
+        accounts = self._parts.accounts
+        if plan.fallback is not None:
+            now = self._parts.now()
+            return accounts.entry(ask, plan.fallback, Verdict.RESCUED, now, detail="slow")
+        refuse = Refuse(
+            504,
+            "Too late",
+            f"{ask.match.upstream.name} gave no answer within the deadline",
+            "upstream-timeout",
+        )
+        return accounts.problem(ask, refusals.refused(ask.match.upstream, refuse, None))
+
+    def _overloaded(self, ask: Asked, plan: Fetch, full: Overloaded) -> Answer:
+        accounts = self._parts.accounts
+        if plan.fallback is not None:
+            now = self._parts.now()
+            return accounts.entry(ask, plan.fallback, Verdict.RESCUED, now, detail="overloaded")
+        return accounts.problem(ask, refusals.overloaded(ask.match.upstream, full))
+
+    # ── Forward ──
+
+    async def _forward(
+        self, ask: Asked, plan: Forward, body: AsyncIterator[bytes] | None
+    ) -> Answer:
+        result = await self._parts.forwards.forward(ask, plan, body)
+        if isinstance(result, Overloaded):
+            problem = refusals.overloaded(ask.match.upstream, result)
+            return self._parts.accounts.problem(ask, problem)
+        write = result.settlement.write
+        if isinstance(write, Invalidate):
+            stale = [self._key_at(ask, target) for target in write.targets]
+            self._parts.cache.write(write, self._parts.now(), filter(None, stale))
+        return self._parts.accounts.forwarded(ask, plan, result, self._parts.now())
+
+    def _key_at(self, ask: Asked, uri: str) -> str:
+        """Return the key under which a GET of an upstream's absolute URI is stored, if it is."""
+        upstream, parts = ask.match.upstream, urlsplit(uri)
+        base = urlsplit(upstream.base_url).path.rstrip("/")
+        path = upstream.prefix.rstrip("/") + parts.path.removeprefix(base)
+        asking = Request("GET", path, parts.query, fields=())
+        route = self.routes.match(asking)
+        return keys.key(route, asking, self._parts.secret) if isinstance(route, Match) else ""
+
+    # ── Observation ──
+
+    def _observed(self, ask: Asked | None, answer: Answer, began: float) -> Answer:
+        account, problem = answer.account, answer.problem
+        self._parts.observer.observe(
+            Observation(
+                upstream=account.upstream,
+                endpoint=account.endpoint,
+                verdict=account.verdict,
+                duration=self._parts.time() - began,
+                age=account.age,
+                upstream_status=account.forward_status,
+                reason=problem.kind if problem else account.detail,
+                client=ask.request.client.name if ask else "",
+                unmatched=ask.match.path if ask and ask.match.unmatched else "",
+            )
+        )
+        return answer
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes | None:
+    """Return a request's body, or None where it is too large to be part of a key."""
+    content = b""
+    async for chunk in body:
+        content += chunk
+        if len(content) > BODY_KEYED:
+            return None
+    return content
