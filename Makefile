@@ -40,7 +40,7 @@ format: $(VENV)/.test ## mend what ruff can mend
 lock: $(VENV)/.venv ## bring the lock files up to date; they name no registry's host
 	@$(PIP) 'uv>=0.5'
 	@$(COMPILE) --output-file requirements.lock
-	@$(COMPILE) --group dev --output-file requirements-dev.lock
+	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 # flit_core stands in the locks so that installing the project itself downloads nothing unhashed.
 COMPILE = echo 'flit_core>=3.9,<4' | $(BIN)/uv pip compile pyproject.toml - --quiet --upgrade \
