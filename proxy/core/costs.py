@@ -179,5 +179,5 @@ def _count(members: Members, value: str) -> int | None:
         return value.count(",") + 1
     try:
         return len(_json_list.decode(value.encode("utf-8", "surrogateescape")))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # the latter: brackets by the thousand
         return None
