@@ -1,0 +1,171 @@
+"""Upstreams: from their files to `proxy.core.upstreams.Upstream`, and what must agree."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path as FilePath
+
+from proxy.config.addresses import parse_address, parse_base_url, parse_host
+from proxy.config.endpoints import Endpoints
+from proxy.config.plans import Chosen, chosen
+from proxy.config.problems import Path
+from proxy.config.schema_upstream import BodyCheckFile, HoldFile, UpstreamFile, UsageFile
+from proxy.config.validation import Validated
+from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
+
+_prefix = re.compile(r"/|(?:/[A-Za-z0-9._-][A-Za-z0-9._~-]*)+").fullmatch
+
+
+def upstream(validated: Validated[UpstreamFile], folder: FilePath) -> Upstream | None:
+    """Return the upstream that a file describes; None where too much is wrong with it.
+
+    Files that it names are relative to `folder`.
+    """
+    file = validated.model
+    if file is None:
+        return None
+    plan = chosen(validated, file)
+    names = frozenset(limit.name for limit in plan.limits)
+    rules = Endpoints(validated, file, names)
+    return Upstream(
+        name=file.name,
+        base_url=_read(validated, plan.base_url_path, plan.base_url, parse_base_url),
+        prefix=_prefixed(validated, file),
+        endpoints=rules.all(),
+        unmatched=rules.unmatched(),
+        hosts=tuple(
+            _read(validated, ("hosts", index), host, parse_host)
+            for index, host in enumerate(file.hosts)
+        ),
+        listen=_listen(validated, file),
+        plan=plan.name,
+        disabled=plan.disabled,
+        credentials=plan.credentials,
+        client_credentials=file.client_credentials,
+        secret_parameters=_secrets(file.secrets.parameters, file, plan, "query"),
+        secret_headers=_secrets(file.secrets.headers, file, plan, "header"),
+        private_headers=frozenset(file.private.headers),
+        private_parameters=frozenset(file.private.parameters),
+        limits=plan.limits,
+        unmatched_cost=rules.cost(file.unmatched_cost, ("unmatched_cost",)),
+        deadline=file.deadline,
+        timeout=min(file.timeout, file.deadline),
+        connect_timeout=min(file.connect_timeout, file.timeout),
+        max_waiting=file.max_waiting,
+        retry_after_max=file.retry_after_max,
+        body_checks=tuple(map(_body_check, file.body_checks)),
+        usage=_usage(validated, file, names),
+        hold=_hold(validated, file.hold),
+        when_ledger_lost=file.when_ledger_lost,
+        outbound_proxy=_outbound_proxy(validated, file),
+        tls_ca=existing(validated, ("tls_ca",), file.tls_ca, folder),
+        user_agent=file.user_agent,
+        error_body=file.error_body,
+        rewrite_links=file.rewrite_links,
+    )
+
+
+def existing(
+    validated: Validated[UpstreamFile], path: Path, name: str | None, folder: FilePath
+) -> str | None:
+    """Return the absolute path of a file that the configuration names, relative to `folder`."""
+    if not name:
+        return None
+    found = (folder / name).absolute()
+    if not found.is_file():
+        validated.complain(path, f"there is no file {found}")
+    return str(found)
+
+
+def _read(
+    validated: Validated[UpstreamFile], path: Path, text: str, parse: Callable[[str], str]
+) -> str:
+    try:
+        return parse(text)
+    except ValueError as error:
+        validated.complain(path, str(error))
+        return text
+
+
+def _prefixed(validated: Validated[UpstreamFile], file: UpstreamFile) -> str:
+    prefix = file.prefix if file.prefix is not None else f"/{file.name}"
+    if len(prefix) > 1:
+        prefix = prefix.rstrip("/")
+    if _prefix(prefix) is None:
+        validated.complain(
+            ("prefix",), "is no prefix: '/', or segments of letters, digits, '.', '_', '-' and '~'"
+        )
+    return prefix
+
+
+def _listen(validated: Validated[UpstreamFile], file: UpstreamFile) -> str | None:
+    if not file.listen:
+        return None
+    try:
+        parse_address(file.listen)
+    except ValueError as error:
+        validated.complain(("listen",), str(error))
+        return None
+    return file.listen
+
+
+def _secrets(
+    marked: tuple[str, ...], file: UpstreamFile, plan: Chosen, part: str
+) -> frozenset[str]:
+    """Return all names that may carry a key: those of the other plans too."""
+    every = [file.credentials, *(each.credentials for each in file.plans.values())]
+    named = [getattr(each, part) for each in every if each is not None]
+    named.append(getattr(plan.credentials, part))
+    found = {*marked, *(name for name in named if name)}
+    return frozenset(name.lower() for name in found) if part == "header" else frozenset(found)
+
+
+def _body_check(file: BodyCheckFile) -> BodyCheck:
+    return BodyCheck(file.path, file.values, file.statuses, file.counts_as, file.contains)
+
+
+def _usage(
+    validated: Validated[UpstreamFile], file: UpstreamFile, limits: frozenset[str]
+) -> tuple[Usage, ...]:
+    known = validated.written("limits").union(
+        *(validated.written("plans", plan, "limits") for plan in validated.written("plans"))
+    )
+    for index, each in enumerate(file.usage):
+        path = ("usage", index)
+        if each.limit not in known:
+            there = ", ".join(sorted(known)) or "none at all"
+            validated.complain(
+                (*path, "limit"), f"there is no limit {each.limit!r}; there is: {there}"
+            )
+        if (each.header is None) == (each.body is None):
+            validated.complain(path, "say either `header` or `body`: where the figure stands")
+    return tuple(_one_usage(each) for each in file.usage if each.limit in limits)
+
+
+def _one_usage(file: UsageFile) -> Usage:
+    return Usage(file.limit, file.header, file.body, file.means, file.reset_header, file.reset_unit)
+
+
+def _hold(validated: Validated[UpstreamFile], file: HoldFile) -> Hold:
+    for index, pattern in enumerate(file.until):
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            validated.complain(("hold", "until", index), f"is no regular expression: {error}")
+            continue
+        if groups != 1:
+            validated.complain(("hold", "until", index), "must have one group: the epoch in ms")
+    return Hold(
+        statuses=file.statuses,
+        body_patterns=file.until,
+        blocked_statuses=tuple((each.status, each.contains, each.hold) for each in file.blocks),
+        first=file.first,
+        most=max(file.first, file.most),
+    )
+
+
+def _outbound_proxy(validated: Validated[UpstreamFile], file: UpstreamFile) -> str | None:
+    if file.outbound_proxy and not file.outbound_proxy.startswith("http://"):
+        validated.complain(
+            ("outbound_proxy",), "is no HTTP proxy: http://[user:password@]host:port"
+        )
+    return file.outbound_proxy or None
