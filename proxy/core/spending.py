@@ -104,3 +104,10 @@ class Settled:
     status: int | None = None
     reports: tuple[Report, ...] = ()
     hold: HoldFor | None = None
+    date: float | None = None
+    """Epoch seconds of the answer's `Date` field, where the provider itself wrote it (no `Age`, no
+    CDN's mark): from it the ledger learns when the provider's windows begin."""
+
+
+LOST = "ledger"
+"""`Denied.limit` where the ledger cannot be reached: nothing is known, so nothing is granted."""

@@ -1,0 +1,237 @@
+"""The arithmetic of quotas: state in, time in, cost in; state out, and granted or who denied.
+
+    spend   all that a bill names, or nothing, booked at the latest moment the answer could come
+    settle  answered: moved to now, at its real cost; not sent: taken back; else left where it is,
+            which is also what a crash leaves behind
+    adjust  an operator says what was used already
+
+The ledgers run nothing else: SQLite and memory these functions, Redis the same rules in Lua, held
+to these by a property test. An account is one upstream's; the counts it lacks are unspent.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from proxy.core import buckets, holds, offsets, reports, tallies, windows
+from proxy.core.counts import UNTOLD, Count, Moment
+from proxy.core.holds import FREE, Holding, Refusal
+from proxy.core.offsets import UNKNOWN, Offset
+from proxy.core.reports import Figure
+from proxy.core.rules import BUCKET, Rule
+from proxy.core.tallies import EMPTY
+
+VERSION = 1
+"""Of the packed states. A newer one is never read as nothing."""
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """What an upstream's counts have in common."""
+
+    version: int = VERSION
+    epoch: str = ""
+    """Which life of the ledger this is: a new one has lost what the old one knew."""
+    now: float = 0.0
+    """Ledger's time when it was last asked: it never goes back."""
+    skew: float = 0.0
+    """The clock's reading less the ledger's time, then."""
+    offset: Offset = UNKNOWN
+    holding: Holding = FREE
+
+
+class Account(msgspec.Struct, frozen=True, array_like=True):
+    """State of an upstream's limits; a count that nobody has spent from is absent."""
+
+    head: Head = Head()
+    counts: dict[str, Count] = {}
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """A bill, as a ledger puts it to the arithmetic."""
+
+    id: str
+    within: float
+    """Seconds within which the answer comes, if ever."""
+    urgent: bool
+    charges: tuple[tuple[str, float], ...]
+    """`(bucket, cost)`."""
+
+
+class Ending(msgspec.Struct, frozen=True, array_like=True):
+    """How an exchange ended."""
+
+    id: str
+    until: float
+    """Where it was booked."""
+    within: float
+    sent: bool
+    answered: bool
+    charges: tuple[tuple[str, float, float], ...]
+    """`(bucket, cost, real cost)`."""
+    date: float = math.nan
+    """The answer's `Date`; not a number: none, or not the provider's own."""
+    figures: tuple[Figure, ...] = ()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Granted; the spend is counted at `until`."""
+
+    until: float
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Denied by a hold, or by a probe that is not back."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Denied by a limit: the bill's charge at `index` does not fit."""
+
+    index: int
+
+
+Decision: TypeAlias = Booked | Held | Short
+
+
+def opened(
+    account: Account, reading: float, wall: float, latest: float | None = None
+) -> tuple[Account, Moment]:
+    """Return the account, and the moment, that a reading of the ledger's clock brings."""
+    head = account.head
+    now = offsets.ledger_time(head.now, head.skew, reading, latest)
+    head = msgspec.structs.replace(head, now=now, skew=reading - now)
+    return Account(head, account.counts), Moment(now, wall, head.offset)
+
+
+def spend(
+    account: Account, order: Order, rules: Mapping[str, Rule], moment: Moment
+) -> tuple[Account, Decision]:
+    """Spend all that `order` names, or nothing."""
+    head = account.head
+    until = holds.held_until(head.holding, moment.now)
+    if until is not None:
+        return account, Held(until)
+    counts = dict(account.counts)
+    booked = moment.now + order.within
+    for index, (bucket, cost) in enumerate(order.charges):
+        rule = rules[bucket]
+        count = current(rule, counts.get(bucket), moment)
+        if cost > 0 and not _fits(rule, count, cost, moment, urgent=order.urgent):
+            return account, Short(index)
+        counts[bucket] = _put(rule, count, booked, cost)
+    holding = holds.entered(head.holding, order.id, booked)
+    probe = holding is not head.holding
+    if probe:
+        head = msgspec.structs.replace(head, holding=holding)
+    return Account(head, counts), Booked(booked, probe)
+
+
+def settle(account: Account, ending: Ending, rules: Mapping[str, Rule], moment: Moment) -> Account:
+    """Count an exchange as it ended."""
+    head, counts = account.head, dict(account.counts)
+    sent = ending.until - ending.within
+    for bucket, cost, real in ending.charges:
+        rule = rules[bucket]
+        count = current(rule, counts.get(bucket), moment)
+        counts[bucket] = _moved(rule, count, ending, cost, real, moment.now)
+    if ending.answered:
+        offset = offsets.refined(head.offset, ending.date, sent, moment.now)
+        head = msgspec.structs.replace(head, offset=offset)
+        moment = moment._replace(offset=offset)
+    for figure in ending.figures:
+        rule = rules[figure.bucket]
+        count = current(rule, counts.get(figure.bucket), moment)
+        counts[figure.bucket] = reports.corrected(rule, count, figure, sent, moment)
+    holding = _held(head.holding, ending, sent, moment.now)
+    return Account(msgspec.structs.replace(head, holding=holding), counts)
+
+
+def named(ending: Ending) -> set[str]:
+    """Return the buckets that an ending speaks of."""
+    spent = {bucket for bucket, _, _ in ending.charges}
+    return spent | {figure.bucket for figure in ending.figures}
+
+
+def adjust(account: Account, bucket: str, used: float, rule: Rule, moment: Moment) -> Account:
+    """Set what is used of a limit; never below what is in flight."""
+    count = current(rule, account.counts.get(bucket), moment)
+    flying = buckets.in_flight(count, moment.now, rule.slot)
+    own = tallies.since(count.own, moment.now, rule.slot)
+    rest = max(0.0, used - flying)
+    if rule.kind == BUCKET:
+        level = rule.size - flying - rest
+        count = msgspec.structs.replace(count, level=level, owed=rest, told=UNTOLD)
+    else:
+        slot = tallies.slot_at(moment.now, rule.slot)
+        foreign = tallies.added(EMPTY, slot, rest) if rest > 0 else EMPTY
+        count = msgspec.structs.replace(count, own=own, foreign=foreign, told=UNTOLD)
+    return Account(account.head, {**account.counts, bucket: count})
+
+
+def current(rule: Rule, count: Count | None, moment: Moment) -> Count:
+    """Return the count as it stands at `moment`: what is back is back, buckets have filled."""
+    if count is None:
+        count = Count(rule.slot)
+    if count.slot != rule.slot:
+        count = _resized(rule, count)
+    if rule.kind != BUCKET:
+        return windows.rolled(rule, count, moment)
+    if count.at == 0:
+        level = rule.size - count.own.total - count.foreign.total
+        count = msgspec.structs.replace(count, level=level, at=moment.now, foreign=EMPTY)
+    return buckets.filled(rule, count, moment.now)
+
+
+def _resized(rule: Rule, count: Count) -> Count:
+    own = tallies.resized(count.own, count.slot, rule.slot)
+    foreign = tallies.resized(count.foreign, count.slot, rule.slot)
+    return msgspec.structs.replace(count, slot=rule.slot, own=own, foreign=foreign)
+
+
+def _fits(rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool) -> bool:
+    if rule.kind == BUCKET:
+        return buckets.fits(rule, count, cost, urgent=urgent)
+    return windows.fits(rule, count, cost, moment, urgent=urgent)
+
+
+def _put(rule: Rule, count: Count, until: float, cost: float) -> Count:
+    if cost <= 0:
+        return count
+    own = tallies.added(count.own, tallies.slot_at(until, rule.slot), cost)
+    level = count.level - cost if rule.kind == BUCKET else count.level
+    return msgspec.structs.replace(count, own=own, level=level)
+
+
+def _moved(rule: Rule, count: Count, ending: Ending, cost: float, real: float, now: float) -> Count:
+    """Move a booked spend to now at its real cost, or take it back, or leave it where it is."""
+    if ending.sent and not ending.answered:
+        return count
+    own, found = count.own, cost <= 0
+    if not found:
+        own, found = tallies.taken(own, tallies.slot_at(ending.until, rule.slot), cost)
+    if not found and (now < ending.until or not ending.sent):
+        return count  # counted in other slots since: it stays counted
+    charged = max(0.0, real) if ending.sent else 0.0
+    if charged > 0:
+        own = tallies.added(own, tallies.slot_at(now, rule.slot), charged)
+    count = msgspec.structs.replace(count, own=own)
+    if rule.kind != BUCKET:
+        return count
+    room = rule.size - buckets.in_flight(count, now, rule.slot)
+    level = min(count.level + (cost - charged), room)
+    return msgspec.structs.replace(count, level=level)
+
+
+def _held(holding: Holding, ending: Ending, sent: float, now: float) -> Holding:
+    if ending.refusal is not None:
+        return holds.lengthened(holding, ending.refusal, sent, now)
+    return holds.ended(holding, ending.id, sent, answered=ending.answered)

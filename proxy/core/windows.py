@@ -1,0 +1,121 @@
+"""Windows, sliding and fixed: one log of answered spends, cut at a different place.
+
+    sliding  what was answered `window` ago or earlier is back
+    fixed    all that was answered before the provider's present window began is back
+
+A provider counts a request between our sending and its answer. So what was answered before the
+cut, it has counted before the cut; what was granted and not yet answered is counted in every
+window that it may fall in, and an exchange that spans a boundary on both sides. No margin is
+guessed: where the provider's clock is known within bounds, the bounds are the margin; where it is
+not, a short fixed window is counted as a sliding one, which is right for any alignment.
+"""
+
+from math import floor
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.core import tallies
+from proxy.core.counts import Count, Moment
+from proxy.core.offsets import bounds
+from proxy.core.rules import FIXED, SLOTS, Rule
+
+_ASSUMED = 2.0
+"""Seconds by which a provider's calendar may differ from ours where nothing is known."""
+
+_TRUSTED = 0.5
+"""An offset known to less than this share of a window is no better than none."""
+
+
+class Frame(NamedTuple):
+    """The window at a moment."""
+
+    cut: float
+    """Ledger's time: what was answered before no longer counts."""
+    start: float
+    """On the provider's clock, or the ledger's for a sliding window, as is `end`."""
+    end: float
+    fixed: bool = False
+    low: float = 0.0
+    """Bounds of the provider's clock less the ledger's."""
+    high: float = 0.0
+
+
+def frame(rule: Rule, moment: Moment) -> Frame:
+    """Return the window that `rule` counts at `moment`.
+
+    A fixed window begins for us when the provider's clock has certainly passed the boundary, and
+    counts all that may have been answered after it.
+    """
+    clock = _provider_clock(rule, moment)
+    if clock is None:
+        start = moment.now - rule.window
+        return Frame(start, start, moment.now)
+    low, high = clock
+    start, end = window_of(rule, moment.now + low)
+    return Frame(start - high, start, end, fixed=True, low=low, high=high)
+
+
+def _provider_clock(rule: Rule, moment: Moment) -> tuple[float, float] | None:
+    if rule.kind != FIXED:
+        return None
+    known = bounds(moment.offset, moment.now)
+    if known is not None and known[1] - known[0] < rule.window * _TRUSTED:
+        return known
+    if rule.strict:
+        return None
+    assumed = moment.wall - moment.now
+    return assumed - _ASSUMED, assumed + _ASSUMED
+
+
+def window_of(rule: Rule, time: float) -> tuple[float, float]:
+    """Return beginning and end of the fixed window that holds the provider's `time`."""
+    if not rule.edges:
+        start = floor((time - rule.phase) / rule.window) * rule.window + rule.phase
+        return start, start + rule.window
+    start = 0.0
+    for edge in rule.edges:
+        if edge > time:
+            return start, edge
+        start = edge
+    return start, start + rule.window
+
+
+def rolled(rule: Rule, count: Count, moment: Moment) -> Count:
+    """Return the count less what is back at `moment`; of a long past only the sum is kept."""
+    window = frame(rule, moment)
+    own = tallies.since(count.own, window.cut, rule.slot)
+    foreign = tallies.since(count.foreign, window.cut, rule.slot)
+    if window.fixed:
+        past = moment.now - SLOTS * rule.slot
+        own = tallies.merged(own, past, rule.slot)
+        foreign = tallies.merged(foreign, past, rule.slot)
+    if own is count.own and foreign is count.foreign:
+        return count
+    return msgspec.structs.replace(count, own=own, foreign=foreign)
+
+
+def size_of(rule: Rule, count: Count) -> float:
+    """Return the tokens to a window: ours, or the provider's own figure where that is less."""
+    return min(rule.size, count.told.size) if count.told.size > 0 else rule.size
+
+
+def allowed(rule: Rule, count: Count, moment: Moment, *, urgent: bool) -> float:
+    """Return how much of the window may be used by now."""
+    size = size_of(rule, count)
+    if urgent:
+        return size
+    most = size - size * rule.reserve
+    if rule.pace < 0:
+        return most
+    window = frame(rule, moment)
+    if not window.fixed:
+        return most
+    passed = (moment.now + window.low - window.start) / (window.end - window.start)
+    return min(most, size * (passed + rule.pace))
+
+
+def fits(rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool) -> bool:
+    """Tell whether a (rolled) window has room for `cost`."""
+    used = count.own.total + count.foreign.total
+    return used + cost <= allowed(rule, count, moment, urgent=urgent) + tallies.CRUMB

@@ -1,0 +1,243 @@
+"""The book: what a process knows of its upstreams' limits, and how bills are put to a ledger.
+
+It turns bills into orders and settlements into endings (plain figures, for Python and Lua alike),
+and decisions back into grants and denials. It remembers how each account was last seen, so that
+`levels` and `held_for` cost no call.
+"""
+
+import math
+import random
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count as counter
+from typing import assert_never
+
+from proxy.core import holds, limits, standings
+from proxy.core.counts import Moment
+from proxy.core.holds import Refusal
+from proxy.core.limits import Account, Booked, Decision, Ending, Held, Order, Short
+from proxy.core.model import Denied
+from proxy.core.reports import Figure
+from proxy.core.rules import Rule, rule
+from proxy.core.spending import LOST, Bill, Granted, Level, Receipt, Report, Settled
+from proxy.core.upstreams import Limit
+
+Limits = Mapping[str, tuple[Limit, ...]]
+"""The limits of each upstream."""
+
+_RULES_HOLD = 60.0
+"""Seconds for which a rule is used: it knows the windows around it, so it may be somewhat old."""
+
+_LEVELS_HOLD = 0.1
+_COME_BACK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An account as it was last seen, and when on this process's own clock."""
+
+    account: Account
+    moment: Moment
+    at: float
+
+
+class Book:
+    """Limits, what was last seen of their counts, and the receipts of this process."""
+
+    def __init__(self, boottime: Callable[[], float], wall: Callable[[], float]) -> None:
+        """Take the clocks: seconds since boot, and Unix time."""
+        self.spender = secrets.token_hex(6)
+        """This process, among all that spend."""
+        self._boottime = boottime
+        self._wall = wall
+        self._limits: dict[str, dict[str, Limit]] = {}
+        self._configured: dict[str, dict[str, Limit]] = {}
+        self._rules: dict[Limit, tuple[float, Rule]] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._levels: dict[str, tuple[float, tuple[Level, ...]]] = {}
+        self._numbers = counter(1)
+
+    def configure(self, upstreams: Limits) -> None:
+        """Take the limits in force: they are shown even where nobody has spent yet."""
+        self._configured = {
+            name: {limit.name: limit for limit in chosen if _has_one_count(limit)}
+            for name, chosen in upstreams.items()
+        }
+        self._limits = {name: dict(chosen) for name, chosen in self._configured.items()}
+        self._levels.clear()
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Names of the upstreams that are configured or were spent from."""
+        return tuple(self._limits)
+
+    def limits(self, upstream: str) -> Mapping[str, Limit]:
+        """Return the limit of each known bucket."""
+        return self._limits.get(upstream, {})
+
+    # ── bills and settlements, as the arithmetic takes them ──
+
+    def order(self, bill: Bill) -> Order:
+        """Put a bill to the arithmetic, under a new receipt's id."""
+        known = self._limits.setdefault(bill.upstream, {})
+        for charge in bill.charges:
+            known[charge.bucket] = charge.limit
+        return Order(
+            f"{self.spender}-{next(self._numbers):x}",
+            bill.answer_within,
+            bill.urgent,
+            tuple((charge.bucket, float(charge.cost)) for charge in bill.charges),
+        )
+
+    def ending(self, receipt: Receipt, settled: Settled) -> Ending:
+        """Put a settlement to the arithmetic."""
+        bill = receipt.bill
+        charges = tuple(
+            (charge.bucket, float(charge.cost), _real(charge.limit, charge.cost, settled))
+            for charge in bill.charges
+        )
+        hold = settled.hold
+        return Ending(
+            receipt.id,
+            receipt.booking if isinstance(receipt.booking, float) else 0.0,
+            bill.answer_within,
+            settled.sent,
+            settled.answered,
+            charges,
+            math.nan if settled.date is None else settled.date,
+            tuple(self._figures(bill, charges, settled.reports)) if settled.answered else (),
+            None
+            if hold is None
+            else Refusal(
+                hold.reason,
+                -1.0 if hold.seconds is None else hold.seconds,
+                hold.first,
+                hold.most,
+                random.random(),  # noqa: S311 - jitter
+            ),
+        )
+
+    def _figures(
+        self, bill: Bill, charges: tuple[tuple[str, float, float], ...], reports: Iterable[Report]
+    ) -> Iterable[Figure]:
+        """Find which counts the reports speak of; those of unknown ones say nothing to us."""
+        configured = self._configured.get(bill.upstream, {})
+        for report in reports:
+            spent = [
+                (charge.bucket, charge.limit, real)
+                for charge, (_, _, real) in zip(bill.charges, charges, strict=True)
+                if charge.limit.name == report.limit
+            ]
+            if not spent and report.limit in configured:
+                spent = [(report.limit, configured[report.limit], 0.0)]
+            for bucket, limit, real in spent:
+                size = 0.0 if report.size is None else report.size
+                used = _used(report, size if size > 0 else limit.limit)
+                if used >= 0 or size > 0:
+                    yield Figure(bucket, used, size, real)
+
+    def rules(self, upstream: str, buckets: Iterable[str]) -> dict[str, Rule]:
+        """Return how each of the buckets is counted now."""
+        wall, known = self._wall(), self._limits[upstream]
+        return {bucket: self.rule(known[bucket], wall) for bucket in buckets}
+
+    def rule(self, limit: Limit, wall: float) -> Rule:
+        """Return how a limit is counted at `wall`."""
+        kept = self._rules.get(limit)
+        if kept is None or not kept[0] <= wall < kept[0] + _RULES_HOLD:
+            kept = self._rules[limit] = (wall, rule(limit, wall))
+        return kept[1]
+
+    # ── decisions, as the flow takes them ──
+
+    def answer(
+        self, bill: Bill, order: Order, decision: Decision, account: Account, moment: Moment
+    ) -> Granted | Denied:
+        """Say to the flow what was decided, on the account as it then stood."""
+        match decision:
+            case Booked(until, probe):
+                return Granted(Receipt(order.id, bill, until, probe))
+            case Held(until):
+                left = max(0.0, until - moment.now)
+                probing = account.head.holding.until <= moment.now
+                soonest = min(left, standings.ASK_AGAIN) if probing else None
+                return Denied("hold", left, left, soonest, hold=True)
+            case Short(index):
+                charge = bill.charges[index]
+                rule_ = self.rule(charge.limit, moment.wall)
+                count = limits.current(rule_, account.counts.get(charge.bucket), moment)
+                return standings.denied(
+                    charge.limit, rule_, count, charge.cost, moment, urgent=bill.urgent
+                )
+            case _:
+                assert_never(decision)
+
+    # ── what was last seen ──
+
+    def note(self, upstream: str, account: Account, moment: Moment) -> None:
+        """Remember how an account stands; counts that it leaves out stand as they were."""
+        before = self._seen.get(upstream)
+        if before is not None:
+            account = Account(account.head, {**before.account.counts, **account.counts})
+        self._seen[upstream] = _Seen(account, moment, self._boottime())
+        self._levels.pop(upstream, None)
+
+    def seen(self, upstream: str) -> tuple[Account, Moment]:
+        """Return an account as last seen, and what is now on its clock."""
+        seen = self._seen.get(upstream)
+        if seen is None:
+            return Account(), Moment(self._wall(), self._wall())
+        passed = max(0.0, self._boottime() - seen.at)
+        now = seen.moment.now + passed
+        return seen.account, Moment(now, seen.moment.wall + passed, seen.account.head.offset)
+
+    def levels(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand, as last seen."""
+        at = self._boottime()
+        kept = self._levels.get(upstream)
+        if kept is None or not kept[0] <= at < kept[0] + _LEVELS_HOLD:
+            account, moment = self.seen(upstream)
+            kept = self._levels[upstream] = (at, self.stand(upstream, account, moment))
+        return kept[1]
+
+    def stand(self, upstream: str, account: Account, moment: Moment) -> tuple[Level, ...]:
+        """Return how an account's counts stand, those that nobody has spent from included."""
+        levels = []
+        for bucket, limit in self.limits(upstream).items():
+            rule_ = self.rule(limit, moment.wall)
+            count = limits.current(rule_, account.counts.get(bucket), moment)
+            levels.append(standings.level(limit, bucket, rule_, count, moment))
+        return tuple(levels)
+
+    def held_for(self, upstream: str) -> float:
+        """Return for how many more seconds the upstream is held, as last seen; else 0."""
+        account, moment = self.seen(upstream)
+        until = holds.held_until(account.head.holding, moment.now)
+        return 0.0 if until is None else max(0.0, until - moment.now)
+
+
+def lost() -> Denied:
+    """Return what a ledger says that cannot be reached."""
+    return Denied(LOST, _COME_BACK, _COME_BACK, soonest=_COME_BACK / 4)
+
+
+def _has_one_count(limit: Limit) -> bool:
+    return limit.of == "address" and not limit.each_endpoint
+
+
+def _real(limit: Limit, cost: float, settled: Settled) -> float:
+    """Return what an exchange cost, as far as its answer tells."""
+    status = settled.status
+    if status is not None and limit.charged_for is not None and status not in limit.charged_for:
+        return 0.0
+    for report in settled.reports:
+        if report.limit == limit.name and report.cost is not None:
+            return report.cost if math.isfinite(report.cost) and report.cost >= 0 else cost
+    return float(cost)
+
+
+def _used(report: Report, size: float) -> float:
+    if report.used is not None:
+        return report.used
+    return -1.0 if report.remaining is None or report.remaining < 0 else size - report.remaining
