@@ -36,7 +36,7 @@ class Arrival:
     @property
     def joinable(self) -> bool:
         """Whether a new reader would still get the body from its start."""
-        return self._dropped == 0 and self._broken is None
+        return self._dropped == 0
 
     async def pump(self) -> None:
         """Take the body in until it ends, breaks, or nobody wants it."""

@@ -8,7 +8,7 @@ settling goes on behind the answer.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from proxy.arrival import Arrival
 from proxy.core.codings import GZIP, gunzip, is_gzip
@@ -16,13 +16,16 @@ from proxy.core.fields import Fields
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
 from proxy.core.signals import Signals, reads_body, signals
-from proxy.core.spending import Bill, Granted, HoldFor, Receipt, Settled
+from proxy.core.spending import Bill, Granted, Receipt, Settled
+from proxy.observation import CallObservation, HoldObservation, Observer
 from proxy.ports import BrokenExchangeError, Exchange, Ledger, Outbound, UpstreamClient
 from proxy.queues import UNSENT, Overloaded, Patience, Queues
 from proxy.tasks import Tasks
 
 OFF_LOOP = 256 * 1024
 """Bytes above which a body is decompressed in a thread, so that others do not wait."""
+AT_ONCE = 0.02
+"""Seconds that asking a ledger may take: what takes longer has waited for quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +71,6 @@ class Answered:
 CallResult: TypeAlias = Answered | Denied | Overloaded | Failed
 
 
-class CallObserver(Protocol):
-    """Who is told of each call (metrics, log)."""
-
-    def waited(self, upstream: str, seconds: float) -> None:
-        """A call waited so long for quota."""
-
-    def called(self, match: Match, outbound: Outbound, result: Answered | Failed, s: float) -> None:
-        """A call was sent, and came to this in so many seconds."""
-
-    def held(self, upstream: str, hold: HoldFor) -> None:
-        """The upstream said to leave it alone."""
-
-
 @dataclass(frozen=True, slots=True)
 class CallParts:
     """What calls stand on."""
@@ -88,7 +78,7 @@ class CallParts:
     queues: Queues
     ledger: Ledger
     client: UpstreamClient
-    observer: CallObserver
+    observer: Observer
     tasks: Tasks
     time: Callable[[], float]
     """A clock that never steps, for durations."""
@@ -111,7 +101,9 @@ class Calls:
         parts = self._parts
         began = parts.time()
         decision = await parts.queues.spend(call.bill, call.patience)
-        parts.observer.waited(call.bill.upstream, parts.time() - began)
+        waited = parts.time() - began
+        if waited > AT_ONCE:
+            parts.observer.observe_wait(call.bill.upstream, waited)
         if not isinstance(decision, Granted):
             return decision
         on_sent()
@@ -131,7 +123,7 @@ class Calls:
             self._settle(receipt, Settled(sent=head.sent, answered=False))
         else:
             result = await self._read(call, receipt, head)
-        parts.observer.called(call.match, outbound, result, parts.time() - sent_at)
+        parts.observer.observe_call(_observation(call, result, parts.time() - sent_at))
         return result
 
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
@@ -167,7 +159,8 @@ class Calls:
         """Settle with what the answer says in its body too; a hold is in force on return."""
         said = self._signals(call, exchange, content)
         if said.hold is not None:
-            self._parts.observer.held(call.bill.upstream, said.hold)
+            hold = HoldObservation(call.bill.upstream, said.hold.reason, said.hold.seconds)
+            self._parts.observer.observe_hold(hold)
         settling = self._parts.ledger.settle(receipt, _settled(exchange, said))
         await asyncio.shield(self._parts.tasks.start(settling, "settle"))
         self._parts.queues.changed(call.bill.upstream)
@@ -209,6 +202,19 @@ def _answered(call: Call, exchange: Exchange, body: bytes | Arrival, said: Signa
         exchange.requested_at,
         exchange.received_at,
         said.rejected,
+    )
+
+
+def _observation(call: Call, result: Answered | Failed, duration: float) -> CallObservation:
+    return CallObservation(
+        upstream=call.bill.upstream,
+        endpoint=call.match.endpoint.name,
+        duration=duration,
+        status=None if isinstance(result, Failed) else result.status,
+        failure=result.failure.value if isinstance(result, Failed) else "",
+        cost=sum(charge.cost for charge in call.bill.charges[:1]),
+        method=call.outbound.method,
+        sent=result.sent if isinstance(result, Failed) else True,
     )
 
 

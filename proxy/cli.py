@@ -1,0 +1,105 @@
+"""The command line. Heavy imports stand inside the commands: `--help` must not pay for them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+DEFAULT_CONFIG = "config/proxy.yaml"
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    envvar="QUOTA_PROXY_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The configuration's main file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="quota-proxy", prog_name="quota-proxy")
+def main() -> None:
+    """Cache rate-limited APIs, and never spend more of a quota than there is."""
+
+
+@main.command()
+@config_option
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
+def serve(config: Path, workers: int) -> None:
+    """Run the proxy."""
+    from proxy import app, workers as supervision  # noqa: PLC0415 - heavy
+
+    settings = _load(config)
+    if workers == 1:
+        sys.exit(app.run(settings))
+    sys.exit(supervision.supervise(settings, config, workers))
+
+
+@main.command()
+@config_option
+def check(config: Path) -> None:
+    """Validate the configuration; show every error with its line."""
+    settings = _load(config)
+    for warning in settings.warnings:
+        click.echo(f"{warning} (warning)", err=True)
+    endpoints = sum(len(upstream.endpoints) for upstream in settings.upstreams)
+    click.echo(f"{config}: {len(settings.upstreams)} upstreams, {endpoints} endpoints, no error")
+    for upstream in settings.upstreams:
+        state = upstream.disabled or "enabled"
+        plan = f" ({upstream.plan})" if upstream.plan else ""
+        click.echo(f"  {upstream.name}{plan}: {len(upstream.endpoints)} endpoints, {state}")
+
+
+@main.command()
+@click.argument("url")
+@config_option
+@click.option("--method", default="GET", show_default=True)
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="May be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def explain(url: str, config: Path, method: str, headers: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Say which rule URL meets, its key, lifetimes, cost and limits. Nothing is sent.
+
+    URL is a path as a bot asks for it (/coingecko/api/v3/ping), or a whole address.
+    """
+    from proxy import explain as explanations  # noqa: PLC0415 - heavy
+    from proxy.core.routing import Routes  # noqa: PLC0415 - heavy
+
+    fields = tuple(_header(header) for header in headers)
+    settings = _load(config)
+    request = explanations.asking(url, method.upper(), fields)
+    explained = explanations.explain(Routes(settings.upstreams), request)
+    click.echo(json.dumps(explained, indent=2) if as_json else explanations.as_text(explained))
+    sys.exit(0 if explained["met"] else 1)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, which editors use for completion."""
+    from proxy.config.json_schema import json_schema  # noqa: PLC0415 - heavy
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.BadParameter(f"{text!r} is not NAME:VALUE", param_hint="--header")
+    return name.strip(), value.strip()
+
+
+def _load(config: Path):  # noqa: ANN202
+    """Load the configuration, or show every error and leave with 1."""
+    from proxy.config.loading import load  # noqa: PLC0415 - heavy
+    from proxy.config.problems import ConfigurationError  # noqa: PLC0415 - heavy
+
+    try:
+        return load(config, os.environ)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        click.echo(f"{config}: {len(error.problems)} error(s); nothing was started", err=True)
+        sys.exit(1)
