@@ -1,0 +1,1 @@
+"""The simulated providers, one a file; `catalogue` lists them."""

@@ -1,0 +1,66 @@
+"""CoinGecko's on-chain data (`/onchain`), GeckoTerminal's form: figures are decimal strings."""
+
+from typing import Any
+
+from proxy.sandbox.market import Asset, Market, significant
+from proxy.sandbox.provider import Call, Reply, json_reply, words
+
+NETWORKS = {"eth": "ethereum", "solana": "solana"}
+
+
+def _found(call: Call, market: Market, text: str) -> dict[str, Asset]:
+    """Return the assets that the addresses name, in the order asked for."""
+    solana = call.names["network"] == "solana"
+    known = {asset.solana if solana else asset.ethereum.lower(): asset for asset in market.assets}
+    asked = [address if solana else address.lower() for address in words(text)]
+    return {address: known[address] for address in asked if address in known}
+
+
+def prices(call: Call, market: Market) -> Reply:
+    """Give the prices of tokens by address."""
+    at = market.moment(call.now)
+    found = _found(call, market, call.names["addresses"])
+    shown = {name: significant(market.dollars(asset, at), 15) for name, asset in found.items()}
+    attributes = {"token_prices": shown}
+    identity = f"{int(at):08x}-0000-4000-8000-000000000000"
+    return json_reply(
+        {"data": {"id": identity, "type": "simple_token_price", "attributes": attributes}}
+    )
+
+
+def tokens(call: Call, market: Market) -> Reply:
+    """Describe several tokens."""
+    found = _found(call, market, call.names["addresses"])
+    return json_reply({"data": [_row(call, market, *each) for each in found.items()]})
+
+
+def token(call: Call, market: Market) -> Reply:
+    """Describe one token."""
+    found = _found(call, market, call.names["address"])
+    if not found:
+        return json_reply({"errors": [{"status": "404", "title": "Not Found"}]}, 404)
+    return json_reply({"data": _row(call, market, *next(iter(found.items())))})
+
+
+def _row(call: Call, market: Market, address: str, asset: Asset) -> dict[str, Any]:
+    price = market.dollars(asset, market.moment(call.now))
+    return {
+        "id": f"{call.names['network']}_{address}",
+        "type": "token",
+        "attributes": {
+            "address": address, "name": asset.name, "symbol": asset.symbol, "decimals": 18,
+            "coingecko_coin_id": asset.id, "price_usd": significant(price, 12),
+            "fdv_usd": significant(price * asset.supply, 14),
+            "market_cap_usd": significant(price * asset.supply, 14),
+        },
+    }  # fmt: skip
+
+
+def networks(_call: Call, _market: Market) -> Reply:
+    """List the networks."""
+    rows = [
+        {"id": name, "type": "network",
+         "attributes": {"name": coin.title(), "coingecko_asset_platform_id": coin}}
+        for name, coin in NETWORKS.items()
+    ]  # fmt: skip
+    return json_reply({"data": rows})
