@@ -31,6 +31,7 @@ def normal_accept(accept: str | None, content_type: str | None) -> str:
     return ",".join("".join(part.split()) for part in accept.lower().split(",") if part.strip())
 
 
+@lru_cache(maxsize=256)  # as many as there are declared types
 def default_accept(content_type: str | None) -> str:
     """Return what is sent for a client that does not mind."""
     return content_type.partition(";")[0].strip().lower() if content_type else ANY

@@ -12,15 +12,17 @@ Fields: TypeAlias = tuple[tuple[str, str], ...]
 
 def first(fields: Fields, name: str) -> str | None:
     """Return the value of the first field called `name` (given in lower case), or None."""
+    size = len(name)  # most names differ in length: seen without lowering them
     for key, value in fields:
-        if key.lower() == name:
+        if len(key) == size and key.lower() == name:
             return value
     return None
 
 
 def values(fields: Fields, name: str) -> tuple[str, ...]:
     """Return the values of every field line called `name` (given in lower case), in order."""
-    return tuple(value for key, value in fields if key.lower() == name)
+    size = len(name)
+    return tuple([value for key, value in fields if len(key) == size and key.lower() == name])
 
 
 def combined(fields: Fields, name: str) -> str | None:

@@ -16,6 +16,7 @@ can look like a separator.
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
@@ -25,7 +26,7 @@ from proxy.core.fields import combined
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import quoted
 from proxy.core.privacy import credential, is_private, is_secret_header, is_secret_parameter
-from proxy.core.routing import Match
+from proxy.core.routing import REMEMBERED, Match
 
 __all__ = ["DESCRIBE_BODY", "LONGEST", "is_private", "key", "named"]
 
@@ -43,7 +44,7 @@ def key(match: Match, request: Request, secret: bytes = b"") -> str:
 
     `secret` keys the HMAC of credentials that clients bring and that go upstream.
     """
-    target = _written(match) if match.endpoint.policy is Policy.OBEY else _canonical(match)
+    target = _target(match)
     variant = _variant(match, request, secret)
     readable = target + variant
     if len(readable) > LONGEST or not readable.isascii() or ";" in target:
@@ -52,13 +53,17 @@ def key(match: Match, request: Request, secret: bytes = b"") -> str:
     return f"{match.upstream.name}:{match.endpoint.name}:{readable}"
 
 
-def _canonical(match: Match) -> str:
-    """Return the path's variables and the parameters that matter, decoded, sorted and quoted."""
-    return _path(match) + _query(match)
+@lru_cache(maxsize=REMEMBERED)  # bots ask for the same again and again; a match is told by identity
+def _target(match: Match) -> str:
+    """Return what the target says.
+
+    The path's variables and the parameters that matter, decoded, sorted and quoted; under `obey`
+    the target as the client wrote it, less secrets.
+    """
+    return _written(match) if match.endpoint.policy is Policy.OBEY else _path(match) + _query(match)
 
 
 def _written(match: Match) -> str:
-    """Return the target as the client wrote it, less secrets."""
     upstream = match.upstream
     query = parameters.without(match.query, lambda name, _: is_secret_parameter(upstream, name))
     return f"{match.path}?{query}" if query else match.path

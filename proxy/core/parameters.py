@@ -55,7 +55,7 @@ def quoted(text: str) -> str:
     `/ ? & = ; #`, `%`, blanks, controls and all beyond ASCII are percent-encoded: no two texts
     have the same quoted form.
     """
-    if _is_readable(text):
+    if text.isascii() and (text.isalnum() or _is_readable(text)):
         return text
     return quote(text.encode("utf-8", "surrogateescape"), safe=_READABLE)
 

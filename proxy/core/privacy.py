@@ -23,6 +23,7 @@ SIGNATURE_HEADERS: Final = frozenset({"ok-access-sign", "x-bapi-sign", "api-sign
 TOKEN_HEADERS: Final = frozenset({"authorization", "cookie"})
 """Under `obey`, RFC 9111 section 3.5 decides what they mean."""
 
+_MARKS: Final = SIGNATURE_HEADERS | TOKEN_HEADERS
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -38,11 +39,14 @@ def private_because(match: Match, request: Request) -> str | None:
         return f"endpoint {endpoint.name} is private"
     if request.method not in _SAFE and not (endpoint.cache_body and request.method == "POST"):
         return f"method {request.method}"
+    upstream = match.upstream
     for name, _ in match.parameters:
-        if name in SIGNATURE_PARAMETERS or name in match.upstream.private_parameters:
+        if name in SIGNATURE_PARAMETERS or name in upstream.private_parameters:
             return f"parameter {name}"
+    declared = upstream.private_headers
     for name, _ in request.fields:
-        if _makes_private(match, lowered := name.lower()):
+        lowered = name.lower()
+        if lowered in declared or (lowered in _MARKS and _makes_private(match, lowered)):
             return f"header {lowered}"
     return None
 
@@ -102,21 +106,21 @@ def is_secret_header(upstream: Upstream, name: str) -> bool:
 
 def is_secret_parameter(upstream: Upstream, name: str) -> bool:
     """Say whether the query parameter `name` (decoded, any case) carries a key."""
-    if name in upstream.secret_parameters or name == upstream.credentials.query:
+    own = upstream.credentials.query
+    if name in upstream.secret_parameters or name == own:
         return True
     lowered = name.lower()
-    own = upstream.credentials.query
     return lowered in upstream.secret_parameters or (own is not None and lowered == own.lower())
 
 
 def _makes_private(match: Match, name: str) -> bool:
-    upstream = match.upstream
-    if name in SIGNATURE_HEADERS or name in upstream.private_headers:
+    """Say whether a signature or token by this name makes the request private."""
+    if name in SIGNATURE_HEADERS:
         return True
-    if name not in TOKEN_HEADERS or match.endpoint.policy is Policy.OBEY:
+    if match.endpoint.policy is Policy.OBEY:
         return False
     # A provider may take its plain key in Authorization: then that is a key, and no token.
-    own = upstream.credentials.header
+    own = match.upstream.credentials.header
     return own is None or name != own.lower()
 
 

@@ -16,7 +16,7 @@ they would meet one endpoint here and another at the provider. An `%2F` inside a
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from proxy.core.model import Policy, Request
@@ -37,14 +37,23 @@ __all__ = [
 
 Segments: TypeAlias = tuple[str, ...]
 
+REMEMBERED: Final = 4096
+"""Matches that are kept at hand: bots ask for the same targets again and again."""
+
+_SHORT: Final = 512
+"""Longest target that is remembered, in characters: a bound on what that takes."""
+
 _is_suspect = re.compile(r"[%\\\x00-\x1f\x7f]|/\.").search
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 _separators = re.compile(r"[/\\]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Match:
-    """The rule that a request meets, and what of the request the rule speaks of."""
+    """The rule that a request meets, and what of the request the rule speaks of.
+
+    Compared by identity, so that what is worked out from it can be remembered with it.
+    """
 
     upstream: Upstream
     endpoint: Endpoint
@@ -131,6 +140,7 @@ class Routes:
             self._prefixes[_prefix(upstream)] = upstream
         self._longest = max(map(len, self._prefixes), default=0)
         self._tries = {name: _trie(each.endpoints) for name, each in self._upstreams.items()}
+        self._met: dict[tuple[str, str, str, int], Route] = {}
 
     @property
     def upstreams(self) -> Mapping[str, Upstream]:
@@ -138,7 +148,18 @@ class Routes:
         return self._upstreams
 
     def match(self, request: Request) -> Route:
-        """Return the rule that `request` meets."""
+        """Return the rule that `request` meets; the same object for the same target, mostly."""
+        asked = (request.path, request.query, request.host, request.port)
+        if (known := self._met.get(asked)) is not None:
+            return known
+        route = self._match(request)
+        if len(request.path) + len(request.query) <= _SHORT:
+            if len(self._met) >= REMEMBERED:
+                del self._met[next(iter(self._met))]  # the oldest
+            self._met[asked] = route
+        return route
+
+    def _match(self, request: Request) -> Route:
         path = _parsed(request.path)
         if isinstance(path, OutOfBounds):
             return path
@@ -223,7 +244,7 @@ def _prefix(upstream: Upstream) -> Segments:
 def _parsed(path: str) -> _Path | OutOfBounds:
     if path and not path.startswith("/"):
         return OutOfBounds("a path begins with '/'")
-    raw = tuple(part for part in path.split("/") if part)
+    raw = tuple(filter(None, path.split("/")))
     if not _is_suspect(path):
         return _Path(raw, raw)
     decoded = tuple(unquote(part, errors="surrogateescape") for part in raw)

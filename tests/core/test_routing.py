@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.model import Policy, Request
-from proxy.core.routing import Match, NoMatch, OutOfBounds, Routes, parse_template
+from proxy.core.routing import REMEMBERED, Match, NoMatch, OutOfBounds, Routes, parse_template
 from proxy.core.templates import specificity
 from proxy.core.upstreams import Endpoint, Upstream
 
@@ -295,6 +295,33 @@ def _fits(endpoint: Endpoint, path: list[str]) -> bool:
     if len(path) < len(shape) or (len(path) > len(shape) and not rest):
         return False
     return all(s.kind == "variable" or s.text == p for s, p in zip(shape, path, strict=False))
+
+
+def test_a_target_is_matched_once() -> None:
+    """The same target by the same way in gives the same match; what differs in any does not."""
+    routes = Routes((GECKO, DEEP))
+    request = Request("GET", "/coingecko/deep/x", "a=1", ())
+    match = routes.match(request)
+
+    assert routes.match(replace(request, method="HEAD", fields=(("A", "b"),))) is match
+    for other in (
+        replace(request, path="/coingecko/deep/y"),
+        replace(request, query="a=2"),
+        replace(request, host="coingecko.localhost"),
+        replace(request, port=9001),
+    ):
+        assert routes.match(other) is not match
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """A flood of targets pushes out the oldest; a huge target is never kept."""
+    routes = Routes((GECKO,))
+    for number in range(REMEMBERED + 10):
+        routes.match(Request("GET", "/coingecko/fng", f"n={number}", ()))
+    routes.match(Request("GET", "/coingecko/fng", "x" * 9999, ()))
+
+    assert len(routes._met) == REMEMBERED
+    assert all(len(query) < 100 for _, query, _, _ in routes._met)
 
 
 def test_many_endpoints_are_not_scanned() -> None:
