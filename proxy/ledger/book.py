@@ -32,6 +32,10 @@ _RULES_HOLD = 60.0
 _LEVELS_HOLD = 0.1
 _COME_BACK = 1.0
 
+_LATE = 60.0
+"""Seconds after which a receipt whose answer can no longer come is forgotten: it counts as booked.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -57,6 +61,7 @@ class Book:
         self._seen: dict[str, _Seen] = {}
         self._levels: dict[str, tuple[float, tuple[Level, ...]]] = {}
         self._numbers = counter(1)
+        self._open: dict[str, float] = {}
 
     def configure(self, upstreams: Limits) -> None:
         """Take the limits in force: they are shown even where nobody has spent yet."""
@@ -149,6 +154,19 @@ class Book:
             kept = self._rules[limit] = (wall, rule(limit, wall))
         return kept[1]
 
+    # ── receipts: each is settled once ──
+
+    def closes(self, receipt: Receipt) -> bool:
+        """Whether this is the first settlement of a receipt that was given out here."""
+        return self._open.pop(receipt.id, None) is not None
+
+    def _give(self, order: Order, bill: Bill, booked: Booked) -> Receipt:
+        at = self._boottime()
+        while self._open and (oldest := next(iter(self._open.items())))[1] < at:
+            del self._open[oldest[0]]
+        self._open[order.id] = at + order.within + _LATE
+        return Receipt(order.id, bill, booked.until, booked.probe)
+
     # ── decisions, as the flow takes them ──
 
     def answer(
@@ -156,8 +174,8 @@ class Book:
     ) -> Granted | Denied:
         """Say to the flow what was decided, on the account as it then stood."""
         match decision:
-            case Booked(until, probe):
-                return Granted(Receipt(order.id, bill, until, probe))
+            case Booked():
+                return Granted(self._give(order, bill, decision))
             case Held(until):
                 left = max(0.0, until - moment.now)
                 probing = account.head.holding.until <= moment.now

@@ -27,7 +27,6 @@ class MemoryLedger:
         self._boottime = boottime
         self._wall = wall
         self._accounts: dict[str, Account] = {}
-        self._open: set[str] = set()
 
     async def open(self) -> None:
         """Begin; there is nothing to read."""
@@ -46,16 +45,12 @@ class MemoryLedger:
         rules = self.book.rules(bill.upstream, (bucket for bucket, _ in order.charges))
         account, decision = limits.spend(account, order, rules, moment)
         self._keep(bill.upstream, account, moment)
-        answer = self.book.answer(bill, order, decision, account, moment)
-        if isinstance(answer, Granted):
-            self._open.add(order.id)
-        return answer
+        return self.book.answer(bill, order, decision, account, moment)
 
     async def settle(self, receipt: Receipt, settled: Settled) -> None:
         """Say how the exchange ended."""
-        if receipt.id not in self._open:
+        if not self.book.closes(receipt):
             return
-        self._open.discard(receipt.id)
         upstream = receipt.bill.upstream
         ending = self.book.ending(receipt, settled)
         rules = self.book.rules(upstream, limits.named(ending))

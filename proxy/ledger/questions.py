@@ -1,0 +1,90 @@
+"""What a ledger can be asked, and how the arithmetic answers it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from proxy.core import limits
+from proxy.core.counts import Moment
+from proxy.core.limits import Account, Booked, Decision, Ending, Order
+from proxy.core.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """May this go?"""
+
+    upstream: str
+    order: Order
+    rules: dict[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """So it ended."""
+
+    upstream: str
+    ending: Ending
+    rules: dict[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """So much was used of a bucket already."""
+
+    upstream: str
+    bucket: str
+    used: float
+    rules: dict[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How do these buckets stand?"""
+
+    upstream: str
+    buckets: tuple[str, ...]
+
+
+Question: TypeAlias = Spend | Settle | Adjust | Look
+
+
+def buckets(question: Question) -> frozenset[str]:
+    """Return the buckets that a question is about."""
+    match question:
+        case Look(buckets=named):
+            return frozenset(named)
+        case Spend(rules=rules) | Settle(rules=rules) | Adjust(rules=rules):
+            return frozenset(rules)
+        case _:
+            assert_never(question)
+
+
+def answered(
+    question: Question, account: Account, moment: Moment
+) -> tuple[Account, Decision | None]:
+    """Return the account after a question, and what was decided where it was a spend."""
+    match question:
+        case Spend(order=order, rules=rules):
+            return limits.spend(account, order, rules, moment)
+        case Settle(ending=ending, rules=rules):
+            return limits.settle(account, ending, rules, moment), None
+        case Adjust(bucket=bucket, used=used, rules=rules):
+            return limits.adjust(account, bucket, used, rules[bucket], moment), None
+        case Look():
+            return account, None
+        case _:
+            assert_never(question)
+
+
+def given_back(question: Spend, booked: Booked) -> Settle:
+    """Return what takes a grant back whose caller went away before it was told."""
+    order = question.order
+    ending = Ending(
+        order.id,
+        booked.until,
+        order.within,
+        sent=False,
+        answered=False,
+        charges=tuple((bucket, cost, cost) for bucket, cost in order.charges),
+    )
+    return Settle(question.upstream, ending, question.rules)

@@ -1,0 +1,157 @@
+"""The accounts in a SQLite file, and the arithmetic run on them inside one transaction.
+
+All of it happens in the file's thread. A state that cannot be read, or is of a newer version, is an
+error: nothing is ever counted from 0 for want of understanding.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from proxy.backends.database import Schema
+from proxy.backends.errors import BackendCorruptError, BackendVersionError
+from proxy.core import limits
+from proxy.core.counts import Count, Moment
+from proxy.core.limits import VERSION, Account, Decision, Head
+from proxy.ledger.questions import Question, answered, buckets
+
+SCHEMA = Schema(
+    application_id=0x514C4731,
+    steps=(
+        """
+        CREATE TABLE states (
+            upstream TEXT NOT NULL, bucket TEXT NOT NULL, state BLOB NOT NULL,
+            PRIMARY KEY (upstream, bucket)
+        ) WITHOUT ROWID;
+        CREATE TABLE clock (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            boot TEXT NOT NULL, shift REAL NOT NULL, now REAL NOT NULL, wall REAL NOT NULL
+        );
+        """,
+    ),
+)
+
+Result: TypeAlias = tuple[Decision | None, Account, Moment]
+"""What was decided, and the account as it then stood."""
+
+_HEAD = ""
+"""Bucket under which an account's head stands."""
+
+_NOTED = 10.0
+"""Seconds after which the clocks are noted again, for the next reboot."""
+
+_SELECT = "SELECT state FROM states WHERE upstream = ? AND bucket = ?"
+_UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_head = msgspec.msgpack.Decoder(Head).decode
+_read_count = msgspec.msgpack.Decoder(Count).decode
+
+
+class States:
+    """Reads, counts and writes accounts."""
+
+    def __init__(self, boottime: Callable[[], float], wall: Callable[[], float], boot: str) -> None:
+        """Take the clocks, and what tells this boot of the machine from others."""
+        self._boottime = boottime
+        self._wall = wall
+        self._boot = boot
+        self._decoded: dict[tuple[str, str], tuple[bytes, Head | Count]] = {}
+        """What was read or written last: the same bytes need not be decoded again."""
+
+    def run(self, connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Result]:
+        """Answer questions, those about one upstream in their order, as of one moment."""
+        wall = self._wall()
+        reading = self._reading(connection, wall)
+        results: dict[int, Result] = {}
+        for upstream in dict.fromkeys(question.upstream for question in questions):
+            group = [
+                (index, question)
+                for index, question in enumerate(questions)
+                if question.upstream == upstream
+            ]
+            named = frozenset().union(*(buckets(question) for _, question in group))
+            stored = self._load(connection, upstream, named)
+            account, moment = limits.opened(stored, reading, wall)
+            for index, question in group:
+                account, decision = answered(question, account, moment)
+                moment = moment._replace(offset=account.head.offset)
+                results[index] = (decision, account, moment)
+            self._save(connection, upstream, stored, account)
+        return [results[index] for index in range(len(questions))]
+
+    # ── the ledger's time ──
+
+    def _reading(self, connection: sqlite3.Connection, wall: float) -> float:
+        """Return the ledger's clock: it goes on over a reboot as the wall did."""
+        boottime = self._boottime()
+        row = connection.execute("SELECT boot, shift, now, wall FROM clock").fetchone()
+        if row is None:
+            shift = wall - boottime
+        elif row[0] != self._boot:
+            shift = row[2] + max(0.0, wall - row[3]) - boottime
+        else:
+            shift = row[1]
+            if row[2] <= boottime + shift < row[2] + _NOTED:
+                return float(boottime + shift)
+        connection.execute(
+            "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)",
+            (self._boot, shift, boottime + shift, wall),
+        )
+        return float(boottime + shift)
+
+    # ── accounts ──
+
+    def _load(
+        self, connection: sqlite3.Connection, upstream: str, named: frozenset[str]
+    ) -> Account:
+        head = self._state(connection, upstream, _HEAD)
+        counts = {bucket: self._state(connection, upstream, bucket) for bucket in named}
+        return Account(
+            head if isinstance(head, Head) else Head(),
+            {bucket: count for bucket, count in counts.items() if isinstance(count, Count)},
+        )
+
+    def _state(
+        self, connection: sqlite3.Connection, upstream: str, bucket: str
+    ) -> Head | Count | None:
+        row = connection.execute(_SELECT, (upstream, bucket)).fetchone()
+        if row is None:
+            return None
+        kept = self._decoded.get((upstream, bucket))
+        if kept is None or kept[0] != row[0]:
+            kept = self._decoded[upstream, bucket] = (row[0], _read(row[0], bucket))
+        return kept[1]
+
+    def _save(
+        self, connection: sqlite3.Connection, upstream: str, before: Account, after: Account
+    ) -> None:
+        changed: dict[str, Head | Count] = {
+            bucket: count
+            for bucket, count in after.counts.items()
+            if count is not before.counts.get(bucket)
+        }
+        if changed or after.head.holding != before.head.holding:
+            changed[_HEAD] = after.head
+        rows = []
+        for bucket, state in changed.items():
+            packed = _encode(state)
+            self._decoded[upstream, bucket] = (packed, state)
+            rows.append((upstream, bucket, packed))
+        connection.executemany(_UPSERT, rows)
+
+
+def _read(packed: bytes, bucket: str) -> Head | Count:
+    try:
+        if bucket != _HEAD:
+            return _read_count(packed)
+        head = _read_head(packed)
+    except msgspec.DecodeError as error:
+        raise BackendCorruptError(f"the state of {bucket or 'an upstream'}: {error}") from error
+    if head.version > VERSION:
+        raise BackendVersionError(
+            f"the counts are of version {head.version}, newer than {VERSION}, the newest known here"
+        )
+    return head
