@@ -50,6 +50,8 @@ class CallObservation:
     method: str = "GET"
     sent: bool = True
     """False: nothing left this machine, so no call was made (it is counted as an error only)."""
+    own_credentials: bool = False
+    """The proxy's own key went with it, so a 401 or 402 says that this key is not accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""The admin listener's application. Nothing of it is reachable on the traffic side."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from proxy.admin import health
+from proxy.admin.doors import OPEN_PATHS, Doors, Refused
+from proxy.admin.health import Health
+from proxy.admin.house import House
+from proxy.admin.metrics import CONTENT_TYPE, metrics
+from proxy.admin.quota import quota
+from proxy.admin.stats import stats
+
+_GUARDED = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def make_admin(house: House, doors: Doors) -> web.Application:
+    """Return the application; run it with an `AppRunner`."""
+    app = web.Application(middlewares=[_errors, _guard(doors)])
+
+    async def ready(request: web.Request) -> web.Response:
+        return _state(health.ready(house, trusted=doors.trusted(request.headers)))
+
+    async def alive(_: web.Request) -> web.Response:
+        return _state(health.alive())
+
+    async def store(_: web.Request) -> web.Response:
+        return _state(await health.store(house))
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=await metrics(house), headers={"Content-Type": CONTENT_TYPE})
+
+    async def statistics(_: web.Request) -> web.Response:
+        return _json(await stats(house))
+
+    async def quotas(_: web.Request) -> web.Response:
+        return _json(await quota(house))
+
+    app.add_routes(
+        [
+            web.get("/healthz", alive),
+            web.get("/readyz", ready),
+            web.get("/health/redis", store),
+            web.get("/metrics", exposition),
+            web.get("/api/v1/stats", statistics),
+            web.get("/api/v1/quota", quotas),
+        ]
+    )
+    return app
+
+
+def _guard(doors: Doors) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        refused = doors.foreign(request.headers, _local(request))
+        if refused is not None:
+            return _problem(refused)
+        if request.path not in OPEN_PATHS and not doors.trusted(request.headers):
+            said = _problem(Refused(401, "Unauthorized", "The admin token is asked for"))
+            said.headers["WWW-Authenticate"] = 'Bearer realm="quota-proxy"'
+            return said
+        response = await handler(request)
+        response.headers.update(_GUARDED)
+        return response
+
+    return guard
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn aiohttp's own errors (no such page, no such method) into problem details."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        said = _problem(Refused(error.status, error.reason, f"{request.method} {request.path}"))
+        if "Allow" in error.headers:
+            said.headers["Allow"] = error.headers["Allow"]
+        return said
+
+
+def _local(request: web.Request) -> str:
+    """Return the address that the connection was made to; empty where there is none."""
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _state(state: Health) -> web.Response:
+    return _json(state.state, 200 if state.good else 503)
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+def _problem(refused: Refused) -> web.Response:
+    kind = refused.title.lower().replace(" ", "-")
+    members = {
+        "type": f"urn:quota-proxy:problem:{kind}",
+        "title": refused.title,
+        "status": refused.status,
+        "detail": refused.detail,
+    }
+    body = msgspec.json.encode(members)
+    return web.Response(
+        body=body, status=refused.status, content_type="application/problem+json", headers=_GUARDED
+    )
