@@ -109,8 +109,11 @@ def is_secret_parameter(upstream: Upstream, name: str) -> bool:
     own = upstream.credentials.query
     if name in upstream.secret_parameters or name == own:
         return True
+    # Providers that do not mind case are met with keys in any.
     lowered = name.lower()
-    return lowered in upstream.secret_parameters or (own is not None and lowered == own.lower())
+    if own is not None and lowered == own.lower():
+        return True
+    return any(lowered == each.lower() for each in upstream.secret_parameters)
 
 
 def _makes_private(match: Match, name: str) -> bool:

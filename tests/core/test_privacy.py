@@ -23,7 +23,7 @@ def _match(request: Request, *, upstream: dict[str, Any] | None = None, **endpoi
     rule = Endpoint("e", "u", "/e", parse_template("/e"), **{"ttl": 1.0, **endpoint})
     settings: dict[str, Any] = {
         "secret_headers": frozenset({"x-mbx-apikey"}),
-        "secret_parameters": frozenset({"auth_token"}),
+        "secret_parameters": frozenset({"auth_token", "apiKey"}),
         **(upstream or {}),
     }
     routes = Routes((Upstream("u", "https://u.test", "/u", (rule,), None, **settings),))
@@ -117,6 +117,7 @@ def test_a_plain_key_in_authorization() -> None:
         ("auth_token=&a=1", (), ()),
         ("a=1&auth_token=k", (), (("parameter auth_token", "k"),)),
         ("AUTH_TOKEN=k", (), (("parameter AUTH_TOKEN", "k"),)),
+        ("apikey=k", (), (("parameter apikey", "k"),)),
         ("own=k", (("Own-Key", "h"),), (("header own-key", "h"), ("parameter own", "k"))),
     ],
 )
