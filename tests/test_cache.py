@@ -1,0 +1,117 @@
+"""The cache over its two levels."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from proxy.cache import Cache
+from proxy.core.model import Entry, Invalidate, Lifetimes, Nothing, Put, Touch
+from proxy.core.variants import index
+from proxy.tasks import Tasks
+from tests.house import DictLevel, DictStore
+
+NOW = 1000.0
+
+
+def entry(key: str, received_at: float = NOW, ttl: float = 60.0, body: bytes = b"1") -> Entry:
+    return Entry(key, 200, "OK", (), body, "", received_at, received_at, 0.0, Lifetimes(ttl))
+
+
+class Levels:
+    def __init__(self) -> None:
+        self.first, self.store = DictLevel(), DictStore()
+        self.tasks = Tasks(lambda *_: None)
+        self.cache = Cache(self.first, self.store, self.tasks)
+
+    async def settled(self) -> None:
+        while len(self.tasks):  # noqa: ASYNC110 - a plain figure, no event
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def levels() -> AsyncIterator[Levels]:
+    made = Levels()
+    yield made
+    await made.tasks.close()
+
+
+async def test_what_the_store_has_comes_to_the_first_level(levels: Levels) -> None:
+    """An entry that another process stored is found, and the next look-up needs no store."""
+    levels.store.level.put(entry("a"))
+
+    assert (entry("a"),) == await levels.cache.stored("a", NOW)
+    assert levels.cache.peek("a") == entry("a")
+
+
+async def test_the_newer_of_both_levels_wins(levels: Levels) -> None:
+    """What has expired here may have been refreshed by another worker."""
+    levels.first.put(entry("a", NOW - 100))
+    levels.store.level.put(entry("a", NOW - 10, body=b"2"))
+    [found] = await levels.cache.stored("a", NOW)
+
+    assert found.body == b"2"
+
+
+async def test_an_older_one_in_the_store_does_not(levels: Levels) -> None:
+    """A store that lags behind never takes a newer entry away."""
+    levels.first.put(entry("a", NOW - 100, body=b"new"))
+    levels.store.level.put(entry("a", NOW - 200))
+    [found] = await levels.cache.stored("a", NOW)
+
+    assert found.body == b"new"
+
+
+async def test_variants_are_read_with_their_index(levels: Levels) -> None:
+    """A primary key that only lists variants gives those that are still there."""
+    one, two = entry("a~1"), entry("a~2")
+    levels.cache.write(Put(one, index("a", one, [two])), NOW)
+
+    assert (one,) == await levels.cache.stored("a", NOW)
+
+    levels.cache.write(Touch(two), NOW)
+
+    assert {one, two} == set(await levels.cache.stored("a", NOW))
+
+
+async def test_writes_reach_both_levels(levels: Levels) -> None:
+    """An entry is in the first level at once and in the store behind the answer."""
+    levels.cache.write(Put(entry("a")), NOW)
+
+    assert levels.cache.peek("a") is not None
+
+    await levels.settled()
+
+    assert levels.store.level.get("a") is not None
+
+
+async def test_what_is_of_no_use_is_not_kept_beneath(levels: Levels) -> None:
+    """An entry past all its lifetimes does not go into the store."""
+    levels.cache.write(Put(entry("a", NOW - 100)), NOW)
+    await levels.settled()
+
+    assert levels.store.level.get("a") is None
+
+
+async def test_invalidation_takes_both(levels: Levels) -> None:
+    """An invalidated key is gone from both levels; doing nothing does nothing."""
+    levels.cache.write(Put(entry("a")), NOW)
+    await levels.settled()
+    levels.cache.write(Nothing(), NOW)
+
+    assert levels.cache.peek("a") is not None
+
+    levels.cache.write(Invalidate(("http://provider/a",)), NOW, ["a"])
+    await levels.settled()
+
+    assert () == await levels.cache.stored("a", NOW)
+
+
+async def test_a_fresh_entry_asks_no_store(levels: Levels) -> None:
+    """A hit in the first level is answered from there alone."""
+    levels.first.put(entry("a"))
+    levels.store.level.put(replace(entry("a"), received_at=NOW + 1, body=b"2"))
+    [found] = await levels.cache.stored("a", NOW)
+
+    assert found.body == b"1"

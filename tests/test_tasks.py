@@ -1,0 +1,31 @@
+"""Tasks that outlive their caller."""
+
+import asyncio
+
+from proxy.tasks import Tasks
+
+
+async def test_errors_are_said() -> None:
+    """A task that nobody awaits does not lose its error."""
+    said: list[tuple[str, BaseException]] = []
+    tasks = Tasks(lambda name, error: said.append((name, error)))
+
+    async def failing() -> None:
+        raise ValueError("broken")
+
+    await asyncio.wait([tasks.start(failing(), "sweep")])
+    await asyncio.sleep(0)
+
+    assert [("sweep", "broken")] == [(name, str(error)) for name, error in said]
+    assert len(tasks) == 0
+
+
+async def test_close_ends_all() -> None:
+    """After closing nothing runs any more, and being cancelled is no error."""
+    said: list[BaseException] = []
+    tasks = Tasks(lambda _, error: said.append(error))
+    forever = tasks.start(asyncio.Event().wait(), "forever")
+    await tasks.close()
+
+    assert forever.cancelled()
+    assert said == []
