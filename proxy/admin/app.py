@@ -26,7 +26,7 @@ def make_admin(house: House, doors: Doors) -> web.Application:
     app = web.Application(middlewares=[_errors, _guard(doors)])
 
     async def ready(request: web.Request) -> web.Response:
-        return _state(health.ready(house, trusted=doors.trusted(request.headers)))
+        return _state(await health.ready(house, trusted=doors.trusted(request.headers)))
 
     async def alive(_: web.Request) -> web.Response:
         return _state(health.alive())

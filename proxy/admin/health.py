@@ -6,15 +6,10 @@
 - `/health/redis` (whatever the store is) asks the store for a sign of life and times it.
 """
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from proxy.admin.house import House
-
-PATIENCE = 2.0
-"""Seconds within which the store gives a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +25,24 @@ def alive() -> Health:
     return Health(good=True, state={"status": "ok"})
 
 
-def ready(house: House, *, trusted: bool) -> Health:
+async def ready(house: House, *, trusted: bool) -> Health:
     """Return whether requests are served; to the trusted, also what is wrong beside."""
     good = house.ready()
     state: dict[str, Any] = {"status": "ready" if good else "not ready"}
     if trusted:
-        state["warnings"] = list(house.warnings())
+        state["warnings"] = [*house.warnings(), *await _store_warnings(house)]
     return Health(good, state)
 
 
-async def store(house: House, time: Callable[[], float] | None = None) -> Health:
+async def store(house: House) -> Health:
     """Return whether the store answers, and how fast."""
-    time = time or asyncio.get_running_loop().time
-    began = time()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await house.store.ping()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the store did not answer
-        return Health(
-            good=False,
-            state={"status": "down", "store": house.store.kind, "error": type(error).__name__},
-        )
-    latency = round((time() - began) * 1000, 3)
-    return Health(
-        good=True, state={"status": "up", "store": house.store.kind, "latency_ms": latency}
-    )
+    kind = (await house.store.figures()).kind
+    up, seconds = await house.store.health()
+    latency = {"latency_ms": round(seconds * 1000, 3)} if up else {}
+    return Health(up, {"status": "up" if up else "down", "store": kind, **latency})
+
+
+async def _store_warnings(house: House) -> tuple[str, ...]:
+    up, _ = await house.store.health()
+    lost = () if up else ("the store cannot be reached: the first level serves alone",)
+    return (*lost, *await house.store.warnings())

@@ -1,12 +1,13 @@
 """What the admin side asks of the house: small protocols that ledger, store and queues fulfil."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.admin.snapshot import Snapshot
 from proxy.core.spending import Level
 from proxy.core.upstreams import Upstream
+from proxy.store.operations import StoreFigures
 
 
 class Counts(Protocol):
@@ -24,22 +25,16 @@ class Counts(Protocol):
 class StoreState(Protocol):
     """The store, as an operator sees it."""
 
-    @property
-    def kind(self) -> str:
-        """`sqlite`, `redis` or `memory`."""
+    async def health(self) -> tuple[bool, float]:
+        """Return `(up, seconds of a round trip)`."""
         ...
 
-    async def ping(self) -> None:
-        """Ask the store for a sign of life.
-
-        Raises:
-            Exception: it gave none.
-
-        """
+    async def figures(self) -> StoreFigures:
+        """Return how it stands."""
         ...
 
-    async def figures(self) -> Mapping[str, float]:
-        """Return what is known: `memory_bytes`, `keys`, `clients`, `operations`, `hits`, `misses`."""
+    async def warnings(self) -> tuple[str, ...]:
+        """Return what an operator should know of its settings."""
         ...
 
 
@@ -55,7 +50,7 @@ class House:
     ready: Callable[[], bool]
     """Whether requests are being served: not before start, nor while shutting down."""
     warnings: Callable[[], tuple[str, ...]]
-    """What is wrong and does not stop the proxy."""
+    """What is wrong in the configuration and does not stop the proxy."""
     wall: Callable[[], float]
     """Unix time."""
     version: str

@@ -18,7 +18,6 @@ from prometheus_client.exposition import generate_latest
 
 from proxy.admin import observations as seen
 from proxy.admin import quota
-from proxy.admin.health import store as store_health
 from proxy.admin.house import House
 from proxy.admin.quota import Standing
 from proxy.admin.snapshot import Histogram, Snapshot
@@ -100,15 +99,15 @@ async def metrics(house: House) -> bytes:
     snapshot = await house.gather()
     standings = await quota.standings(house)
     figures = await house.store.figures()
-    up = (await store_health(house)).good
+    up, _ = await house.store.health()
     families = [
         *_counts(snapshot),
         *_limits(standings),
         *_states(house, snapshot, standings),
         _gauge("store_up", "Whether the store answers.", (), [((), float(up))]),
     ]
-    if "memory_bytes" in figures:
-        rows: _Rows = [((), float(figures["memory_bytes"]))]
+    if figures.memory is not None:
+        rows: _Rows = [((), float(figures.memory))]
         families.append(_gauge("store_memory_bytes", "Memory that the store takes.", (), rows))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(families))

@@ -1,5 +1,6 @@
 """`/api/v1/stats`: what was asked, what was answered from the cache, what it cost the providers."""
 
+from dataclasses import asdict
 from typing import Any
 
 from proxy.admin.house import House
@@ -30,7 +31,7 @@ async def stats(house: House) -> dict[str, Any]:
         "clients": _clients(snapshot),
         "unmatched": _unmatched(snapshot),
         "memory_bytes": int(snapshot.gauges.get((MEMORY_BYTES,), 0)),
-        "store": {"kind": house.store.kind, **await house.store.figures()},
+        "store": asdict(await house.store.figures()),
     }
 
 
