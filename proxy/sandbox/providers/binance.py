@@ -288,6 +288,8 @@ ROUTES = (
     Route(f"{V3}/myTrades", signed(account.nothing), 20),
     Route(f"{V3}/userDataStream", account.listen_key, 2, (), ("POST", "PUT", "DELETE")),
     Route("/sapi/v1/capital/config/getall", signed(account.coins), 10),
+    Route("/sapi/v1/margin/allPairs", signed(account.margin_pairs), 1),
+    Route("/sapi/v1/margin/isolated/allPairs", signed(account.margin_pairs), 10),
 )
 PROVIDER = Provider(
     name="binance",
