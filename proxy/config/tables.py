@@ -88,8 +88,8 @@ class TableReader:
         if "else" not in raw:
             self._fault(path, "the table has no way out: give the figure for all others as `else`")
         rows = [key for key in raw if key not in WORDS]
-        if not rows:
-            self._fault(path, "the table has no rows: `VALUE: figure`, `up_to:` or `each:`")
+        if not rows and "absent" not in raw:
+            self._fault(path, "the table has no rows: `VALUE: figure`, `absent`, `up_to` or `each`")
         return ByValue(
             raw["by"],
             tuple((key, self.read(raw[key], (*path, key))) for key in rows),
