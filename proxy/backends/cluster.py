@@ -28,7 +28,7 @@ _log = structlog.get_logger("store")
 _SLOTS = 16384
 _REDIRECTIONS = 3
 _ASKING = packed(("ASKING",))
-_LONGEST_WAIT = 5.0
+_LONGEST_WAIT = 2.0
 
 Change: TypeAlias = Callable[[bool, str], None]
 

@@ -25,7 +25,7 @@ from proxy.tasks import Tasks
 _log = structlog.get_logger("store")
 
 _FIRST_WAIT = 0.05
-_LONGEST_WAIT = 5.0
+_LONGEST_WAIT = 2.0
 _CROWDED = 256 * 1024
 _HEARTBEAT = 2.0
 

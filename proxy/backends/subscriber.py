@@ -25,7 +25,7 @@ Dial: TypeAlias = Callable[[], Awaitable[Any]]
 
 _SILENCE = 5.0
 _FIRST_WAIT = 0.05
-_LONGEST_WAIT = 5.0
+_LONGEST_WAIT = 2.0
 
 
 class Subscriber:
