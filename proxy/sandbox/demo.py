@@ -119,6 +119,11 @@ class Screen:
         print(up + text, file=self._out, flush=True)
         self._height = text.count("\n") + 1
 
+    def say(self, text: str) -> None:
+        """Print a line; the next table begins below it."""
+        print(text, file=self._out, flush=True)
+        self._height = 0
+
     def end(self, shown: list[Row], seconds: float) -> None:
         """Leave the table standing."""
         if self.terminal:
@@ -164,7 +169,7 @@ async def run_demo(
                 await asyncio.sleep(TERMINAL_PERIOD if screen.terminal else PLAIN_PERIOD)
                 screen.draw(rows(swarm, sandbox), now() - began)
 
-        drawing = Tasks(lambda name, error: print(f"{name}: {error!r}", file=sys.stderr))
+        drawing = Tasks(lambda name, error: screen.say(f"{name}: {error!r}"))
         drawing.start(redraw(), "demo table")
         try:
             await swarm.run(seconds)

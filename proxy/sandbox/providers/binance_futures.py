@@ -98,6 +98,7 @@ def _described(pair: Pair) -> dict[str, Any]:
         "quotePrecision": 8,
         "underlyingType": "COIN",
         "underlyingSubType": ["PoW"],
+        "settlePlan": 0,
         "triggerProtect": "0.0500",
         "liquidationFee": "0.012500",
         "marketTakeBound": "0.05",
@@ -275,7 +276,15 @@ DATA = {
     "topLongShortPositionRatio": ("symbol", "longShortRatio", "longAccount", "shortAccount"),
     "globalLongShortAccountRatio": ("symbol", "longShortRatio", "longAccount", "shortAccount"),
     "takerlongshortRatio": ("buySellRatio", "buyVol", "sellVol"),
-    "basis": ("pair", "indexPrice", "futuresPrice", "basis", "basisRate"),
+    "basis": (
+        "pair",
+        "contractType",
+        "indexPrice",
+        "futuresPrice",
+        "basis",
+        "basisRate",
+        "annualizedBasisRate",
+    ),
 }
 
 
@@ -292,6 +301,7 @@ def _data(call: Call, market: Market) -> Reply:
         figure = decimals(1.0 + (slot % 37) / 50, 4)
         row: dict[str, Any] = dict.fromkeys(members, figure)
         row |= {name: symbol for name in ("symbol", "pair") if name in members}
+        row |= {name: "PERPETUAL" for name in ("contractType",) if name in members}
         rows.append({**row, "timestamp": slot * 300_000})
     return json_reply(rows)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.core.fields import Fields
 from proxy.sandbox.limits import Limit, Refused
-from proxy.sandbox.market import Asset, Market, significant
+from proxy.sandbox.market import DAY, Asset, Market, significant
 from proxy.sandbox.provider import Call, Provider, Reply, Route, json_reply, raw, whole, words
 from proxy.sandbox.providers import coingecko_coins as coins
 from proxy.sandbox.providers import coingecko_lists as lists
@@ -28,6 +28,10 @@ from proxy.sandbox.providers.coingecko_forms import (
 )
 
 KEYS = ("x-cg-demo-api-key", "x-cg-pro-api-key")
+
+
+SPANS = {"1h": 3600.0, "24h": DAY, "7d": 7 * DAY, "14d": 14 * DAY, "30d": 30 * DAY,
+         "200d": 200 * DAY, "1y": 365 * DAY}  # fmt: skip
 
 
 def _cap(market: Market, asset: Asset, at: float) -> float:
@@ -131,7 +135,18 @@ def _markets(call: Call, market: Market) -> Reply:
     chosen.sort(key=lambda asset: order(market, asset, at))
     size = whole(call.query.get("per_page"), 100, 1, 250)
     first = (whole(call.query.get("page"), 1, 1) - 1) * size
-    rows = [_market_row(market, asset, at, rate) for asset in chosen[first : first + size]]
+    spans = [span for span in words(call.query.get("price_change_percentage", ""))
+             if span in SPANS]  # fmt: skip
+    rows = []
+    for asset in chosen[first : first + size]:
+        row = _market_row(market, asset, at, rate)
+        if asked(call, "sparkline"):
+            hours = range(int(at // 3600) - 167, int(at // 3600) + 1)
+            row["sparkline_in_7d"] = {"price": [market.dollars(asset, h * 3600) for h in hours]}
+        for span in spans:
+            change = market.change(asset, at, SPANS[span])
+            row[f"price_change_percentage_{span}_in_currency"] = change
+        rows.append(row)
     return json_reply(rows)
 
 

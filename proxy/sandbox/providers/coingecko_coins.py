@@ -4,13 +4,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy.sandbox.candles import SECONDS
-from proxy.sandbox.market import DAY, FIAT, Asset, Market, significant
+from proxy.sandbox.market import DAY, Market, significant
 from proxy.sandbox.provider import Call, Reply, json_reply, raw, whole
+from proxy.sandbox.providers.coingecko_description import (
+    COMMUNITY,
+    DEVELOPERS,
+    described,
+    market_data,
+    pictures,
+    ticker,
+)
 from proxy.sandbox.providers.coingecko_forms import (
     PLATFORMS,
     asked,
-    image,
-    iso,
     not_found,
     platforms,
 )
@@ -29,7 +35,7 @@ def coin_list(call: Call, market: Market) -> Reply:
 def coin(call: Call, market: Market) -> Reply:
     """Describe a coin; the market data only where it is not declined."""
     asset = market.by_id.get(call.names["id"])
-    return _described(call, market, asset) if asset else not_found()
+    return described(call, market, asset) if asset else not_found()
 
 
 def contract(call: Call, market: Market) -> Reply:
@@ -39,59 +45,15 @@ def contract(call: Call, market: Market) -> Reply:
         return not_found()
     for asset in market.assets:
         if address == asset.solana if solana else address.lower() == asset.ethereum.lower():
-            return _described(call, market, asset)
+            return described(call, market, asset)
     return not_found()
-
-
-def _described(call: Call, market: Market, asset: Asset) -> Reply:
-    at = market.moment(call.now)
-    body: dict[str, Any] = {
-        "id": asset.id, "symbol": asset.symbol.lower(), "name": asset.name,
-        "web_slug": asset.id, "asset_platform_id": None, "platforms": platforms(asset),
-        "block_time_in_minutes": 10, "hashing_algorithm": None, "categories": ["Cryptocurrency"],
-        "preview_listing": False, "public_notice": None, "additional_notices": [],
-        "description": {"en": f"{asset.name} exists in this sandbox only. " * 20},
-        "links": {"homepage": [f"https://{asset.id}.sandbox.invalid"]},
-        "image": {"thumb": image(asset), "small": image(asset), "large": image(asset)},
-        "genesis_date": None, "sentiment_votes_up_percentage": 80.0, "market_cap_rank": asset.rank,
-    }  # fmt: skip
-    if call.query.get("market_data", "true").lower() != "false":
-        body["market_data"] = _market_data(market, asset, at)
-    if call.query.get("tickers", "true").lower() != "false":
-        body["tickers"] = [_ticker(market, asset, at)]
-    return json_reply({**body, "last_updated": iso(at)})
-
-
-def _market_data(market: Market, asset: Asset, at: float) -> dict[str, Any]:
-    rates = {name: market.rate(name, at) or 0.0 for name in (*FIAT, "btc", "eth")}
-    dollars = market.dollars(asset, at)
-    return {
-        "current_price": {name: raw(significant(dollars * rate)) for name, rate in rates.items()},
-        "market_cap": {name: int(dollars * rate * asset.supply) for name, rate in rates.items()},
-        "total_volume": {"usd": int(market.volume(asset, at))},
-        "price_change_percentage_24h": round(market.change(asset, at), 5),
-        "circulating_supply": float(asset.supply), "total_supply": float(asset.supply),
-        "max_supply": None, "last_updated": iso(at),
-    }  # fmt: skip
-
-
-def _ticker(market: Market, asset: Asset, at: float) -> dict[str, Any]:
-    price = market.dollars(asset, at)
-    return {
-        "base": asset.symbol, "target": "USDT",
-        "market": {"name": "Binance", "identifier": "binance", "has_trading_incentive": False},
-        "last": raw(significant(price)), "volume": market.volume(asset, at) / price,
-        "converted_last": {"usd": raw(significant(price))}, "trust_score": "green",
-        "bid_ask_spread_percentage": 0.010014, "timestamp": iso(at), "is_anomaly": False,
-        "is_stale": False, "trade_url": None, "coin_id": asset.id, "target_coin_id": "tether",
-    }  # fmt: skip
 
 
 def tickers(call: Call, market: Market) -> Reply:
     """List where a coin is traded."""
     if (asset := market.by_id.get(call.names["id"])) is None:
         return not_found()
-    rows = [_ticker(market, asset, market.moment(call.now))]
+    rows = [ticker(market, asset, market.moment(call.now))]
     return json_reply({"name": asset.name, "tickers": rows})
 
 
@@ -144,8 +106,13 @@ def history(call: Call, market: Market) -> Reply:
         day = datetime.strptime(call.query.get("date", ""), "%d-%m-%Y").replace(tzinfo=UTC)
     except ValueError:
         return json_reply({"error": "invalid date"}, 400)
-    data = _market_data(market, asset, day.timestamp())
+    data = market_data(market, asset, day.timestamp())
     figures = {name: data[name] for name in ("current_price", "market_cap", "total_volume")}
     return json_reply(
-        {"id": asset.id, "symbol": asset.symbol.lower(), "name": asset.name, "market_data": figures}
-    )
+        {
+            "id": asset.id, "symbol": asset.symbol.lower(), "name": asset.name,
+            "localization": {"en": asset.name}, "image": pictures(asset), "market_data": figures,
+            "community_data": COMMUNITY, "developer_data": DEVELOPERS,
+            "public_interest_stats": {"alexa_rank": None, "bing_matches": None},
+        }
+    )  # fmt: skip

@@ -37,7 +37,7 @@ def totals(call: Call, market: Market) -> Reply:
                 "total_volume": {name: volume * rate for name, rate in rates.items()},
                 "market_cap_percentage": shares,
                 "market_cap_change_percentage_24h_usd": market.change(market.assets[0], at),
-                "updated_at": int(at),
+                "volume_change_percentage_24h_usd": 33.06, "updated_at": int(at),
             }
         }
     )  # fmt: skip
@@ -78,9 +78,11 @@ def _trend(market: Market, asset: Asset, at: float, score: int) -> dict[str, Any
     bitcoin = price * (market.rate("btc", at) or 0.0)
     data = {
         "price": price, "price_btc": f"{bitcoin:.20f}", "content": None,
-        "price_change_percentage_24h": {"usd": market.change(asset, at)},
+        "price_change_percentage_24h": {"btc": 0.1, "usd": market.change(asset, at)},
         "market_cap": f"${price * asset.supply:,.0f}",
-        "total_volume": f"${market.volume(asset, at):,.0f}",
+        "market_cap_btc": f"{bitcoin * asset.supply:.9f}",
+        "total_volume": f"${market.volume(asset, at):,.0f}", "total_volume_btc": "417.5",
+        "sparkline": image(asset),
     }  # fmt: skip
     return {
         "id": asset.id, "coin_id": asset.number, "name": asset.name, "symbol": asset.symbol,
@@ -131,7 +133,7 @@ def platforms(_call: Call, _market: Market) -> Reply:
             "matic-network"), ("solana", None, "Solana", "solana"))  # fmt: skip
     return json_reply([
         {"id": name, "chain_identifier": number, "name": text, "shortname": text,
-         "native_coin_id": coin, "image": {}}
+         "native_coin_id": coin, "image": dict.fromkeys(("thumb", "small", "large"), "")}
         for name, number, text, coin in rows
     ])  # fmt: skip
 
@@ -168,8 +170,17 @@ def exchange(call: Call, market: Market) -> Reply:
     if name not in EXCHANGES:
         return json_reply({"error": "exchange not found"}, 404)
     volume = market.volume(market.assets[0], market.moment(call.now)) / 97_000
-    return json_reply({"id": name, "name": name.title(), "trust_score": 10, "centralized": True,
-                       "trade_volume_24h_btc": volume, "tickers": []})  # fmt: skip
+    links = ("url", "image", "facebook_url", "reddit_url", "telegram_url", "slack_url",
+             "other_url_1", "other_url_2", "twitter_handle", "public_notice", "alert_notice",
+             "country", "description")  # fmt: skip
+    return json_reply(
+        {
+            "name": name.title(), "year_established": 2017, **dict.fromkeys(links, ""),
+            "has_trading_incentive": False, "centralized": True, "trust_score": 10,
+            "trust_score_rank": 1, "trade_volume_24h_btc": volume, "coins": len(market.assets),
+            "pairs": len(market.assets), "status_updates": [], "tickers": [],
+        }
+    )  # fmt: skip
 
 
 def exchange_list(_call: Call, _market: Market) -> Reply:

@@ -21,7 +21,11 @@ def prices(call: Call, market: Market) -> Reply:
     at = market.moment(call.now)
     found = _found(call, market, call.names["addresses"])
     shown = {name: significant(market.dollars(asset, at), 15) for name, asset in found.items()}
-    attributes = {"token_prices": shown}
+    caps = {
+        name: significant(market.dollars(asset, at) * asset.supply, 14)
+        for name, asset in found.items()
+    }
+    attributes = {"token_prices": shown, "market_cap_usd": caps}
     identity = f"{int(at):08x}-0000-4000-8000-000000000000"
     return json_reply(
         {"data": {"id": identity, "type": "simple_token_price", "attributes": attributes}}
@@ -52,7 +56,11 @@ def _row(call: Call, market: Market, address: str, asset: Asset) -> dict[str, An
             "coingecko_coin_id": asset.id, "price_usd": significant(price, 12),
             "fdv_usd": significant(price * asset.supply, 14),
             "market_cap_usd": significant(price * asset.supply, 14),
+            "total_supply": f"{asset.supply * 10**18}.0", "total_reserve_in_usd": "1015673.5",
+            "normalized_total_supply": f"{asset.supply}.0", "volume_usd": {"h24": "2099707.5"},
+            "image_url": "missing.png",
         },
+        "relationships": {"top_pools": {"data": []}},
     }  # fmt: skip
 
 

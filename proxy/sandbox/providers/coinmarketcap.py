@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.core.fields import Fields
 from proxy.sandbox.limits import Limit, Refused
-from proxy.sandbox.market import Asset, Market
+from proxy.sandbox.market import DAY, Asset, Market
 from proxy.sandbox.provider import Call, Provider, Reply, Route, json_reply, whole, words
 from proxy.sandbox.providers.coingecko_forms import iso
 
@@ -69,7 +69,8 @@ def _quote(call: Call, market: Market, asset: Asset, at: float) -> dict[str, Any
             "price": price, "volume_24h": market.volume(asset, at) * (rate or 0.0),
             "volume_change_24h": 0.0, "percent_change_1h": market.change(asset, at, 3600.0),
             "percent_change_24h": market.change(asset, at),
-            "percent_change_7d": market.change(asset, at, 604_800.0),
+            **{f"percent_change_{days}d": market.change(asset, at, days * DAY)
+               for days in (7, 30, 60, 90)},
             "market_cap": (price or 0.0) * asset.supply, "market_cap_dominance": 1.0,
             "fully_diluted_market_cap": (price or 0.0) * asset.supply, "last_updated": iso(at),
         }  # fmt: skip

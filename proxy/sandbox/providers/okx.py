@@ -136,6 +136,8 @@ def _described(pair: Pair, kind: str) -> dict[str, str]:
         "ctVal": "0.01" if swap else "", "ctValCcy": pair.base if swap else "", "expTime": "",
         "instFamily": family, "instId": pair.symbol, "instType": kind, "lever": "10",
         "listTime": "1606468572000", "lotSz": "0.00000001", "maxLmtSz": "9999999999",
+        "maxLmtAmt": "1000000", "maxMktAmt": "1000000", "maxStopSz": "1000000",
+        "maxIcebergSz": "9999999999", "maxTriggerSz": "9999999999", "maxTwapSz": "9999999999",
         "maxMktSz": "1000000", "minSz": "0.00001", "optType": "",
         "quoteCcy": "" if swap else "USDT", "settleCcy": "USDT" if swap else "", "state": "live",
         "stk": "", "tickSz": decimals(10.0**-pair.places, pair.places), "uly": family,
