@@ -121,13 +121,14 @@ def spend(
     if until is not None:
         return account, Held(until)
     counts = dict(account.counts)
-    booked = moment.now + order.within
+    for bucket, _ in order.charges:
+        counts[bucket] = current(rules[bucket], counts.get(bucket), moment)
     for index, (bucket, cost) in enumerate(order.charges):
-        rule = rules[bucket]
-        count = current(rule, counts.get(bucket), moment)
-        if cost > 0 and not _fits(rule, count, cost, moment, urgent=order.urgent):
-            return account, Short(index)
-        counts[bucket] = _put(rule, count, booked, cost)
+        if cost > 0 and not _fits(rules[bucket], counts[bucket], cost, moment, urgent=order.urgent):
+            return Account(head, counts), Short(index)
+    booked = moment.now + order.within
+    for bucket, cost in order.charges:
+        counts[bucket] = _put(rules[bucket], counts[bucket], booked, cost)
     holding = holds.entered(head.holding, order.id, booked)
     probe = holding is not head.holding
     if probe:
@@ -168,7 +169,7 @@ def adjust(account: Account, bucket: str, used: float, rule: Rule, moment: Momen
     own = tallies.since(count.own, moment.now, rule.slot)
     rest = max(0.0, used - flying)
     if rule.kind == BUCKET:
-        level = rule.size - flying - rest
+        level = rule.size - max(flying, used)
         count = msgspec.structs.replace(count, level=level, owed=rest, told=UNTOLD)
     else:
         slot = tallies.slot_at(moment.now, rule.slot)

@@ -84,7 +84,10 @@ def merged(tally: Tally, until: float, width: float) -> Tally:
 
 def ended_by(tally: Tally, moment: float, width: float) -> float:
     """Return the tokens in the slots that had ended at `moment`."""
-    return sum(tally.tokens[: bisect_right(tally.slots, moment / width)])
+    total = 0.0  # in this order, without sum()'s compensation: the Lua script adds the same way
+    for tokens in tally.tokens[: bisect_right(tally.slots, moment / width)]:
+        total += tokens
+    return total
 
 
 def resized(tally: Tally, width: float, new: float) -> Tally:

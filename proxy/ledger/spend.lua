@@ -1,0 +1,514 @@
+-- The arithmetic of proxy/core/{limits,windows,buckets,tallies,offsets,reports,holds}.py, word for
+-- word, on the server's clock. A property test holds this to the Python: change both or neither,
+-- and keep the order of every sum (both count in the same doubles).
+--
+-- KEYS[1]  hash: '' -> head, bucket -> count; each a MessagePack array as Python packs it
+-- KEYS[2]  sorted set: receipt -> where it is booked; who is in it was granted and not yet settled
+-- ARGV[1]  MessagePack: {latest, epoch, {{bucket, rule}, ...}, {question, ...}}
+-- Returns  {MessagePack {now, wall, {decision, ...}}, head, count, ... in the order of the rules}
+--
+-- Question  {0, order} | {1, ending} | {2, bucket, used} | {3}
+-- Decision  {0, until, probe} booked | {1, until} held | {2, index} short | {3} none
+-- Needs nothing beyond Redis 6.2: effects are replicated by default since 5.0, so TIME may be read.
+
+local VERSION = 1
+local SLIDING, FIXED, BUCKET = 0, 1, 2
+local SLOTS, CRUMB = 256, 1e-9
+local ASSUMED, TRUSTED = 2.0, 0.5
+local DRIFT, DISTRUST, TOLERANCE = 1e-4, -16, 0.001
+local SHORTEST, LONGEST, JITTER = 1.0, 7 * 86400.0, 0.1
+local LATE = 60.0
+local floor, min, max = math.floor, math.min, math.max
+
+local function finite(x) return x == x and x > -math.huge and x < math.huge end
+
+-- A rule: {kind, size, window, slot, phase, edges, strict, reserve, pace}
+local function unruled(r)
+  return {kind = r[1], size = r[2], window = r[3], slot = r[4], phase = r[5], edges = r[6],
+          strict = r[7], reserve = r[8], pace = r[9]}
+end
+
+-- Tallies: {slots, tokens, total}; changed in place here
+
+local function slot_at(moment, width) return floor(moment / width) + 1 end
+
+local function place(slots, slot)  -- bisect_left, from the end, where new ones go
+  local at = #slots
+  while at > 0 and slots[at] >= slot do at = at - 1 end
+  return at + 1
+end
+
+local function added(tally, slot, tokens)
+  local slots, at = tally[1], place(tally[1], slot)
+  tally[3] = tally[3] + tokens
+  if slots[at] == slot then
+    tally[2][at] = tally[2][at] + tokens
+  else
+    table.insert(slots, at, slot)
+    table.insert(tally[2], at, tokens)
+  end
+end
+
+local function taken(tally, slot, tokens)
+  local slots, at = tally[1], place(tally[1], slot)
+  if slots[at] ~= slot or tally[2][at] < tokens - CRUMB then return false end
+  local left = tally[2][at] - tokens
+  tally[3] = tally[3] - tokens
+  if left > CRUMB then
+    tally[2][at] = left
+  else
+    table.remove(slots, at)
+    table.remove(tally[2], at)
+    if #slots == 0 then tally[3] = 0 end
+  end
+  return true
+end
+
+local function dropped(tally, gone)  -- the first `gone` slots
+  local slots, tokens, n = tally[1], tally[2], #tally[1]
+  for i = 1, n do
+    slots[i], tokens[i] = slots[i + gone], tokens[i + gone]
+  end
+end
+
+local function since(tally, cut, width)
+  local slots, tokens, gone = tally[1], tally[2], 0
+  while gone < #slots and slots[gone + 1] * width <= cut do
+    tally[3] = tally[3] - tokens[gone + 1]
+    gone = gone + 1
+  end
+  if gone == 0 then return end
+  if gone == #slots then tally[3] = 0 end
+  dropped(tally, gone)
+end
+
+local function merged(tally, past, width)
+  local slots, tokens = tally[1], tally[2]
+  if #slots < 2 or slots[2] * width > past then return end
+  local sum, at = tokens[1], 1
+  while at < #slots and slots[at + 1] * width <= past do
+    sum = sum + tokens[at + 1]
+    at = at + 1
+  end
+  dropped(tally, at - 1)
+  tokens[1] = sum
+end
+
+local function ended_by(tally, moment, width)
+  local sum, last = 0, moment / width
+  for i, slot in ipairs(tally[1]) do
+    if slot > last then break end
+    sum = sum + tally[2][i]
+  end
+  return sum
+end
+
+local function resized(tally, width, new)
+  local result = {{}, {}, 0}
+  for i, slot in ipairs(tally[1]) do added(result, slot_at(slot * width, new), tally[2][i]) end
+  return result
+end
+
+-- Counts: {slot, own, foreign, told {at, start, top, counted, size}, level, at, owed}
+
+local function fresh(rule) return {rule.slot, {{}, {}, 0}, {{}, {}, 0}, {0, 0, 0, 0, 0}, 0, 0, 0} end
+
+-- Windows
+
+local function bounds(offset, now)
+  if offset[4] <= 0 then return nil end
+  local wide = DRIFT * max(0, now - offset[3])
+  return offset[1] - wide, offset[2] + wide
+end
+
+local function provider_clock(rule, moment)
+  if rule.kind ~= FIXED then return nil end
+  local low, high = bounds(moment.offset, moment.now)
+  if low and high - low < rule.window * TRUSTED then return low, high end
+  if rule.strict then return nil end
+  local assumed = moment.wall - moment.now
+  return assumed - ASSUMED, assumed + ASSUMED
+end
+
+local function window_of(rule, time)
+  if #rule.edges == 0 then
+    local start = floor((time - rule.phase) / rule.window) * rule.window + rule.phase
+    return start, start + rule.window
+  end
+  local start = 0
+  for _, edge in ipairs(rule.edges) do
+    if edge > time then return start, edge end
+    start = edge
+  end
+  return start, start + rule.window
+end
+
+local function frame(rule, moment)
+  local low, high = provider_clock(rule, moment)
+  if not low then
+    local start = moment.now - rule.window
+    return {cut = start, start = start, stop = moment.now, fixed = false, low = 0, high = 0}
+  end
+  local start, stop = window_of(rule, moment.now + low)
+  return {cut = start - high, start = start, stop = stop, fixed = true, low = low, high = high}
+end
+
+local function rolled(rule, count, moment)
+  local window = frame(rule, moment)
+  since(count[2], window.cut, rule.slot)
+  since(count[3], window.cut, rule.slot)
+  if window.fixed then
+    local past = moment.now - SLOTS * rule.slot
+    merged(count[2], past, rule.slot)
+    merged(count[3], past, rule.slot)
+  end
+end
+
+local function size_of(rule, count)
+  local stated = count[4][5]
+  return stated > 0 and min(rule.size, stated) or rule.size
+end
+
+local function allowed(rule, count, moment, urgent)
+  local size = size_of(rule, count)
+  if urgent then return size end
+  local most = size - size * rule.reserve
+  if rule.pace < 0 then return most end
+  local window = frame(rule, moment)
+  if not window.fixed then return most end
+  local passed = (moment.now + window.low - window.start) / (window.stop - window.start)
+  return min(most, size * (passed + rule.pace))
+end
+
+-- Buckets
+
+local function in_flight(count, now, width)
+  local flying, slots, tokens = 0, count[2][1], count[2][2]
+  for i = #slots, 1, -1 do
+    if slots[i] * width <= now then break end
+    flying = flying + tokens[i]
+  end
+  return flying
+end
+
+local function filled(rule, count, now)
+  if now <= count[6] then return end
+  local rate = rule.size / rule.window
+  local level, at, flying = count[5], count[6], in_flight(count, count[6], rule.slot)
+  for i, slot in ipairs(count[2][1]) do
+    local ended = slot * rule.slot
+    if count[6] < ended and ended <= now then
+      level = min(level + rate * (ended - at), rule.size - flying)
+      at, flying = ended, flying - count[2][2][i]
+    end
+  end
+  level = min(level + rate * (now - at), rule.size - flying)
+  since(count[2], now - rule.window, rule.slot)
+  if level >= rule.size - flying then count[7] = 0 end
+  count[5], count[6] = level, now
+end
+
+local function current(rule, count, moment)
+  if count[1] ~= rule.slot then
+    count[2] = resized(count[2], count[1], rule.slot)
+    count[3] = resized(count[3], count[1], rule.slot)
+    count[1] = rule.slot
+  end
+  if rule.kind ~= BUCKET then return rolled(rule, count, moment) end
+  if count[6] == 0 then
+    count[5], count[6] = rule.size - count[2][3] - count[3][3], moment.now
+    count[3] = {{}, {}, 0}
+  end
+  filled(rule, count, moment.now)
+end
+
+-- Reports
+
+local function made(foreign, tokens, slot)
+  if tokens > foreign[3] + CRUMB then
+    return added(foreign, slot, tokens - foreign[3])
+  end
+  while #foreign[1] > 0 and foreign[3] > tokens + CRUMB do
+    taken(foreign, foreign[1][1], min(foreign[2][1], foreign[3] - tokens))
+  end
+end
+
+local function stated(rule, count, size, sent)
+  if not finite(size) or size <= 0 then return end
+  if size >= rule.size then size = 0 end
+  local told = count[4]
+  local present = told[5] > 0 and told[5] or rule.size
+  local lower = 0 < size and size < present
+  if size ~= told[5] and (lower or sent >= told[1]) then told[5] = size end
+end
+
+local function topped(rule, count, figure, sent, window, now)
+  if sent + window.low < window.start or now + window.high >= window.stop then return end
+  local told = count[4]
+  if told[2] ~= window.start then told[2], told[3], told[4] = window.start, 0, 0 end
+  local surely = ended_by(count[2], sent, rule.slot) + figure[4]
+  if figure[2] < told[3] and sent >= told[1] then
+    told[3], told[4] = figure[2], surely
+  else
+    told[3], told[4] = max(told[3], figure[2]), max(told[4] + figure[4], surely)
+  end
+  made(count[3], max(0, told[3] - told[4]), slot_at(now, rule.slot))
+  told[1] = now
+end
+
+local function estimated(rule, count, figure, sent, now)
+  local most = max(0, figure[2] - ended_by(count[2], sent, rule.slot) - figure[4])
+  local foreign, own, told = count[3], count[2], count[4]
+  if most > foreign[3] then
+    local least = max(foreign[3], figure[2] - own[3])
+    local doubtful = most - least
+    made(foreign, least, slot_at(now, rule.slot))
+    local answered = #own[1] > 0 and own[1][#own[1]] * rule.slot or now
+    if doubtful > CRUMB and answered > now then
+      added(foreign, slot_at(answered - rule.window, rule.slot), doubtful)
+    end
+  elseif sent >= told[1] then
+    made(foreign, most, slot_at(now, rule.slot))
+  end
+  told[1] = now
+end
+
+local function levelled(rule, count, figure, sent, now)
+  local size = (finite(figure[3]) and figure[3] > 0) and figure[3] or rule.size
+  local unsure = count[2][3] - ended_by(count[2], sent, rule.slot) - figure[4]
+  local bound = size - figure[2] - max(0, unsure)
+  local level, owed = count[5], count[7]
+  if bound < level then
+    owed, level = owed + (level - bound), bound
+  elseif sent >= count[4][1] then
+    local room = rule.size - in_flight(count, now, rule.slot)
+    local raised = max(level, min(level + owed, bound, room))
+    owed, level = owed - (raised - level), raised
+  end
+  count[4][1], count[5], count[7] = now, level, owed
+end
+
+local function corrected(rule, count, figure, sent, moment)
+  stated(rule, count, figure[3], sent)
+  if not finite(figure[2]) or figure[2] < 0 then return end
+  if rule.kind == BUCKET then return levelled(rule, count, figure, sent, moment.now) end
+  local window = frame(rule, moment)
+  if window.fixed then return topped(rule, count, figure, sent, window, moment.now) end
+  estimated(rule, count, figure, sent, moment.now)
+end
+
+-- The provider's clock: {low, high, at, agreed}
+
+local function refined(offset, date, sent, received)
+  if not finite(date) then return end
+  local low, high, agreed = date - received, date + 1 - sent, 1
+  if offset[4] ~= 0 then
+    local wide = DRIFT * max(0, received - offset[3])
+    local lowest, highest = max(low, offset[1] - wide), min(high, offset[2] + wide)
+    if lowest > highest + TOLERANCE then
+      agreed = DISTRUST
+    else
+      low, high, agreed = lowest, highest, offset[4] + 1
+      if low > high then
+        low = (low + high) / 2
+        high = low
+      end
+      if agreed == 0 then agreed = 1 end
+    end
+  end
+  offset[1], offset[2], offset[3], offset[4] = low, high, received, agreed
+end
+
+-- Holds: {until, since, refusals, probe, probe_until, reason}
+
+local function held_until(holding, now)
+  if holding[3] == 0 then return nil end
+  if holding[1] > now then return holding[1] end
+  if holding[4] ~= '' and holding[5] > now then return holding[5] end
+  return nil
+end
+
+local function bounded(seconds)
+  return finite(seconds) and max(SHORTEST, min(seconds, LONGEST)) or LONGEST
+end
+
+local function step(refusal, refusals)  -- refusal: {reason, seconds, first, most, jitter}
+  if refusal[2] < 0 then
+    return bounded(min(refusal[3] * 2 ^ (refusals - 1), refusal[4]) * (1 + JITTER * refusal[5]))
+  end
+  if refusals == 1 then return bounded(refusal[2]) end
+  return bounded(max(refusal[2], min(refusal[3] * 2 ^ (refusals - 2), refusal[4])))
+end
+
+local function lengthened(holding, refusal, sent, now)
+  if holding[3] > 0 and sent < holding[2] then
+    holding[1] = max(holding[1], now + (refusal[2] < 0 and 0 or bounded(refusal[2])))
+    return
+  end
+  local refusals = min(holding[3] + 1, 64)
+  local stop = max(holding[1], now + step(refusal, refusals))
+  holding[1], holding[2], holding[3] = stop, now, refusals
+  holding[4], holding[5], holding[6] = '', 0, refusal[1]
+end
+
+local function ended(holding, id, sent, answered)
+  if holding[3] == 0 then return end
+  if answered and sent >= holding[2] then
+    holding[1], holding[2], holding[3], holding[4], holding[5], holding[6] = 0, 0, 0, '', 0, ''
+  elseif holding[4] == id then
+    holding[4], holding[5] = '', 0
+  end
+end
+
+-- Spend, settle, adjust
+
+local function fits(rule, count, cost, moment, urgent)
+  if rule.kind == BUCKET then
+    return count[5] - cost >= (urgent and 0 or rule.size * rule.reserve) - CRUMB
+  end
+  return count[2][3] + count[3][3] + cost <= allowed(rule, count, moment, urgent) + CRUMB
+end
+
+local function spend(state, order, moment)  -- order: {id, within, urgent, {{bucket, cost}, ...}}
+  local stop = held_until(state.head[6], moment.now)
+  if stop then return {1, stop} end
+  for _, charge in ipairs(order[4]) do
+    current(state.rules[charge[1]], state.counts[charge[1]], moment)
+  end
+  for i, charge in ipairs(order[4]) do
+    local bucket, cost = charge[1], charge[2]
+    if cost > 0 and not fits(state.rules[bucket], state.counts[bucket], cost, moment, order[3]) then
+      return {2, i - 1}
+    end
+  end
+  local booked = moment.now + order[2]
+  for _, charge in ipairs(order[4]) do
+    local rule, count, cost = state.rules[charge[1]], state.counts[charge[1]], charge[2]
+    if cost > 0 then
+      added(count[2], slot_at(booked, rule.slot), cost)
+      if rule.kind == BUCKET then count[5] = count[5] - cost end
+    end
+  end
+  local holding = state.head[6]
+  if holding[3] > 0 then holding[4], holding[5] = order[1], booked end
+  return {0, booked, holding[3] > 0}
+end
+
+-- ending: {id, until, within, sent, answered, {{bucket, cost, real}, ...}, date, figures, refusal}
+local function moved(rule, count, ending, cost, real, now)
+  if ending[4] and not ending[5] then return end
+  local found = cost <= 0 or taken(count[2], slot_at(ending[2], rule.slot), cost)
+  if not found and (now < ending[2] or not ending[4]) then return end
+  local charged = ending[4] and max(0, real) or 0
+  if charged > 0 then added(count[2], slot_at(now, rule.slot), charged) end
+  if rule.kind == BUCKET then
+    local room = rule.size - in_flight(count, now, rule.slot)
+    count[5] = min(count[5] + (cost - charged), room)
+  end
+end
+
+local function settle(state, ending, moment)
+  local sent = ending[2] - ending[3]
+  for _, charge in ipairs(ending[6]) do
+    local rule, count = state.rules[charge[1]], state.counts[charge[1]]
+    current(rule, count, moment)
+    moved(rule, count, ending, charge[2], charge[3], moment.now)
+  end
+  if ending[5] then refined(state.head[5], ending[7], sent, moment.now) end
+  for _, figure in ipairs(ending[8]) do
+    local rule, count = state.rules[figure[1]], state.counts[figure[1]]
+    current(rule, count, moment)
+    corrected(rule, count, figure, sent, moment)
+  end
+  if ending[9] then
+    lengthened(state.head[6], ending[9], sent, moment.now)
+  else
+    ended(state.head[6], ending[1], sent, ending[5])
+  end
+end
+
+local function adjust(state, bucket, used, moment)
+  local rule, count = state.rules[bucket], state.counts[bucket]
+  current(rule, count, moment)
+  local flying = in_flight(count, moment.now, rule.slot)
+  local rest = max(0, used - flying)
+  count[4] = {0, 0, 0, 0, 0}
+  if rule.kind == BUCKET then
+    count[5], count[7] = rule.size - max(flying, used), rest
+  else
+    since(count[2], moment.now, rule.slot)
+    count[3] = {{}, {}, 0}
+    if rest > 0 then added(count[3], slot_at(moment.now, rule.slot), rest) end
+  end
+end
+
+-- The batch
+
+local request = cmsgpack.unpack(ARGV[1])
+local buckets, state = {}, {rules = {}, counts = {}}
+local names = {''}
+for i, ruled in ipairs(request[3]) do
+  buckets[i] = ruled[1]
+  names[i + 1] = ruled[1]
+  state.rules[ruled[1]] = unruled(ruled[2])
+end
+local stored = redis.call('HMGET', KEYS[1], unpack(names))
+if stored[1] then
+  state.head = cmsgpack.unpack(stored[1])
+  if state.head[1] > VERSION then
+    return redis.error_reply('NEWERVERSION the counts are of version ' .. state.head[1])
+  end
+else
+  state.head = {VERSION, request[2], 0, 0, {0, 0, 0, 0}, {0, 0, 0, '', 0, ''}}
+end
+for i, bucket in ipairs(buckets) do
+  state.counts[bucket] = stored[i + 1] and cmsgpack.unpack(stored[i + 1])
+    or fresh(state.rules[bucket])
+end
+
+local time = redis.call('TIME')
+local wall = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local now = wall - state.head[4]
+if request[1] and now > request[1] then now = request[1] end
+now = max(now, state.head[3])
+state.head[3], state.head[4] = now, wall - now
+local moment = {now = now, wall = wall, offset = state.head[5]}
+
+local decisions, changed = {}, false
+for i, question in ipairs(request[4]) do
+  local kind, decision = question[1], {3}
+  if kind == 0 then
+    local id = question[2][1]
+    local booked = redis.call('ZSCORE', KEYS[2], id)
+    if booked then  -- the call is repeated: its answer was lost
+      decision = {0, tonumber(booked), state.head[6][4] == id}
+    else
+      decision = spend(state, question[2], moment)
+      if decision[1] == 0 then
+        changed = true
+        redis.call('ZADD', KEYS[2], string.format('%.17g', decision[2]), id)
+      end
+    end
+  elseif kind == 1 then
+    if redis.call('ZREM', KEYS[2], question[2][1]) == 1 then
+      changed = true
+      settle(state, question[2], moment)
+    end
+  elseif kind == 2 then
+    changed = true
+    adjust(state, question[2], question[3], moment)
+  end
+  decisions[i] = decision
+end
+
+local reply = {cmsgpack.pack({now, wall, decisions}), cmsgpack.pack(state.head)}
+local write = {'', reply[2]}
+for i, bucket in ipairs(buckets) do
+  reply[i + 2] = cmsgpack.pack(state.counts[bucket])
+  write[2 * i + 1], write[2 * i + 2] = bucket, reply[i + 2]
+end
+if changed then
+  redis.call('HSET', KEYS[1], unpack(write))
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.17g', now - LATE))
+end
+return reply

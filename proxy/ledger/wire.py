@@ -1,0 +1,85 @@
+"""How questions and answers travel to the Lua script and back; see the head of `spend.lua`."""
+
+from pathlib import Path
+from typing import Any, assert_never
+
+import msgspec
+
+from proxy.backends.errors import BackendCorruptError
+from proxy.backends.redis import Script
+from proxy.core.counts import Count, Moment
+from proxy.core.limits import Account, Booked, Decision, Head, Held, Short
+from proxy.core.rules import Rule
+from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend
+
+SCRIPT = Script(Path(__file__).with_name("spend.lua").read_text(encoding="utf-8"))
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_decisions = msgspec.msgpack.Decoder(tuple[float, float, list[list[Any]]]).decode
+_read_any = msgspec.msgpack.Decoder().decode
+read_head = msgspec.msgpack.Decoder(Head).decode
+read_count = msgspec.msgpack.Decoder(Count).decode
+
+
+def version(head: bytes) -> int:
+    """Return the version of a packed head; one that cannot be read is newer than any."""
+    try:
+        return int(_read_any(head)[0])
+    except (msgspec.DecodeError, TypeError, ValueError, IndexError):
+        return 2**31
+
+
+def request(
+    questions: list[Question], rules: dict[str, Rule], latest: float | None, epoch: str
+) -> bytes:
+    """Pack questions about one upstream.
+
+    `latest` is what the ledger's time can be at most; `epoch` names the ledger's life if it has
+    none yet.
+    """
+    return _encode((latest, epoch, tuple(rules.items()), [_packed(each) for each in questions]))
+
+
+def _packed(question: Question) -> tuple[Any, ...]:
+    match question:
+        case Spend(order=order):
+            return (0, order)
+        case Settle(ending=ending):
+            return (1, ending)
+        case Adjust(bucket=bucket, used=used):
+            return (2, bucket, used)
+        case Look():
+            return (3,)
+        case _:
+            assert_never(question)
+
+
+def reply(
+    packed: list[bytes], rules: dict[str, Rule]
+) -> tuple[list[Decision | None], Account, Moment]:
+    """Read the script's reply.
+
+    Raises:
+        BackendCorruptError: it is not what this version's script says.
+
+    """
+    try:
+        now, wall, decisions = _read_decisions(packed[0])
+        head = read_head(packed[1])
+        counts = dict(zip(rules, map(read_count, packed[2:]), strict=True))
+        decided = [_decision(each) for each in decisions]
+    except (msgspec.DecodeError, ValueError, IndexError, TypeError) as error:
+        raise BackendCorruptError(f"the ledger's reply: {error}") from error
+    return decided, Account(head, counts), Moment(now, wall, head.offset)
+
+
+def _decision(packed: list[Any]) -> Decision | None:
+    match packed:
+        case [0, until, probe]:
+            return Booked(float(until), bool(probe))
+        case [1, until]:
+            return Held(float(until))
+        case [2, index]:
+            return Short(int(index))
+        case _:
+            return None
