@@ -6,7 +6,6 @@ One schema for both kinds of file: one with `name` or `base_url` is an upstream'
 
 from typing import Any
 
-
 from proxy.config.scalars import DURATION_SCHEMA, FIGURE_SCHEMA
 from proxy.config.schema import ProxyFile
 from proxy.config.schema_upstream import UpstreamFile
@@ -42,7 +41,7 @@ def _readable(part: Any) -> Any:
         return [_readable(each) for each in part]
     if not isinstance(part, dict):
         return part
-    made = {}
+    made: dict[str, Any] = {}
     for key, value in part.items():
         if key == PLACEHOLDER:
             made["$ref"] = f"#/$defs/{value}"
@@ -50,6 +49,9 @@ def _readable(part: Any) -> Any:
             made[key] = {name: _readable(each) for name, each in value.items()}
         elif key != "title" or value == "quota-proxy":
             made[key] = _readable(value)
+    if made.get("type") == "string" and "enum" in made:
+        words = {"type": made.pop("type"), "enum": made.pop("enum")}
+        made["anyOf"] = [words, {"type": "string", "pattern": r"\$\{"}]
     return made
 
 
