@@ -3,9 +3,16 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from proxy.config.settings import Settings
 
 DEFAULT_CONFIG = "config/proxy.yaml"
 
@@ -31,7 +38,8 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
 def serve(config: Path, workers: int) -> None:
     """Run the proxy."""
-    from proxy import app, workers as supervision  # noqa: PLC0415 - heavy
+    from proxy import app  # noqa: PLC0415 - heavy
+    from proxy import workers as supervision  # noqa: PLC0415 - heavy
 
     settings = _load(config)
     if workers == 1:
@@ -91,15 +99,53 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _load(config: Path):  # noqa: ANN202
+def _load(config: Path, environ: Mapping[str, str] = os.environ) -> "Settings":
     """Load the configuration, or show every error and leave with 1."""
     from proxy.config.loading import load  # noqa: PLC0415 - heavy
     from proxy.config.problems import ConfigurationError  # noqa: PLC0415 - heavy
 
     try:
-        return load(config, os.environ)
+        return load(config, environ)
     except ConfigurationError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         click.echo(f"{config}: {len(error.problems)} error(s); nothing was started", err=True)
         sys.exit(1)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=9090, show_default=True)
+@click.option("--own-ports", is_flag=True, help="Give every provider a port of its own too.")
+@click.option("--latency", type=click.FloatRange(0), default=0.0, help="Mean seconds of an answer.")
+def sandbox(host: str, port: int, own_ports: bool, latency: float) -> None:  # noqa: FBT001 - click passes flags so
+    """Simulate the providers on loopback, with their real limits."""
+    from proxy.sandbox import run_sandbox  # noqa: PLC0415 - heavy
+
+    _run(run_sandbox(host, port, own_ports=own_ports, latency=latency))
+
+
+@main.command()
+@config_option
+@click.option("--seconds", type=click.FloatRange(1), default=None, help="How long; else for ever.")
+@click.option("--bots", type=click.IntRange(1, 1000), default=40, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(config: Path, seconds: float | None, bots: int, seed: int) -> None:
+    """Run sandbox, proxy and a swarm of bots, and show what was saved. Needs no network."""
+    from proxy.app import demonstrated  # noqa: PLC0415 - heavy
+    from proxy.sandbox.demo import run_demo  # noqa: PLC0415 - heavy
+
+    start = demonstrated(lambda environ: _load(config, environ))
+    _run(run_demo(start, seconds=seconds, bots=bots, seed=seed))
+
+
+def _run(work: "Coroutine[object, object, object]") -> None:
+    """Run until it ends or Ctrl-C; an address that is taken is an error, not a traceback."""
+    import asyncio  # noqa: PLC0415 - heavy
+
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        raise click.ClickException(str(error)) from error

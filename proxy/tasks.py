@@ -23,8 +23,10 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
-    async def close(self) -> None:
-        """Cancel all that still runs, and wait until it has ended."""
+    async def close(self, grace: float = 0.0) -> None:
+        """Wait for what still runs, `grace` seconds at most; then cancel it and see it end."""
+        if grace > 0 and self._running:
+            await asyncio.wait(self._running, timeout=grace)
         running = tuple(self._running)
         for task in running:
             task.cancel()

@@ -29,3 +29,14 @@ async def test_close_ends_all() -> None:
 
     assert forever.cancelled()
     assert said == []
+
+
+async def test_close_lets_what_is_nearly_done_end() -> None:
+    """Within the grace a task ends by itself."""
+    tasks = Tasks(lambda *_: None)
+    done = asyncio.Event()
+    writing = tasks.start(done.wait(), "write")
+    asyncio.get_running_loop().call_soon(done.set)
+    await tasks.close(grace=5)
+
+    assert writing.result()

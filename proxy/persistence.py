@@ -1,0 +1,182 @@
+"""Store and ledger as configured: opened in the right order, closed in the other.
+
+An unreachable one does not keep the proxy from starting: it says so, works on the first level
+alone, and finds the store when it is back. Counts stand in a file of their own beside the cache:
+a damaged cache is set aside and begun anew, counts never are.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from proxy.backends.address import RedisOptions
+from proxy.backends.errors import BackendError
+from proxy.backends.redis import Redis
+from proxy.config.settings import Settings, StoreSettings
+from proxy.core.spending import Level
+from proxy.core.upstreams import Limit, Upstream
+from proxy.observation import Observer
+from proxy.ports import Ledger, Store
+from proxy.store.nowhere import Nowhere
+from proxy.store.operations import StoreFigures
+
+_log = structlog.get_logger("persistence")
+
+
+class KeptStore(Store, Protocol):
+    """A store with its life and its figures."""
+
+    async def open(self) -> object:
+        """Connect; False, or a BackendError, where it is not to be had now."""
+
+    async def close(self) -> None:
+        """Write what is left, and part."""
+
+    def on_change(self, watcher: Callable[[bool, str], None]) -> None:
+        """Tell `watcher` when the store is lost or found, and why."""
+
+    async def health(self) -> tuple[bool, float]:
+        """Return whether it answers, and in how many seconds."""
+        ...
+
+    async def figures(self) -> StoreFigures:
+        """Return how it stands."""
+        ...
+
+    async def warnings(self) -> tuple[str, ...]:
+        """Return what is wrong with it and does not stop the proxy."""
+        ...
+
+
+class KeptLedger(Ledger, Protocol):
+    """A ledger with its life and its figures."""
+
+    async def open(self) -> object:
+        """Connect; a BackendError where it is not to be had now."""
+
+    async def close(self) -> None:
+        """Write what is left, and part."""
+
+    def configure(self, upstreams: Mapping[str, tuple[Limit, ...]]) -> None:
+        """Take the limits in force."""
+
+    async def snapshot(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept outside this process."""
+
+    store: KeptStore
+    ledger: KeptLedger
+
+
+@asynccontextmanager
+async def opened(settings: Settings, observer: Observer) -> AsyncIterator[Kept]:
+    """Open store and ledger for as long as the context lasts."""
+    async with AsyncExitStack() as stack:
+        connections = _Connections(stack)
+        store = await _store(settings.store, observer, connections)
+        stack.push_async_callback(store.close)
+        ledger = await _ledger(settings, connections)
+        stack.push_async_callback(ledger.close)
+        for name, each in (("store", store), ("ledger", ledger)):
+            await _open(name, each)
+        store.on_change(_say)
+        yield Kept(store, ledger)
+
+
+async def _open(name: str, kept: KeptStore | KeptLedger) -> None:
+    try:
+        reached = await kept.open()
+    except BackendError as error:
+        _log.error("not_reached", what=name, reason=str(error))
+        return
+    if reached is False:
+        _log.error("not_reached", what=name)
+
+
+def _say(up: bool, reason: str) -> None:  # noqa: FBT001 - the watcher's shape
+    if up:
+        _log.info("store_found")
+    else:
+        _log.error("store_lost", reason=reason)
+
+
+def limits_of(upstreams: tuple[Upstream, ...]) -> dict[str, tuple[Limit, ...]]:
+    """Return each upstream's limits, as ledgers take them."""
+    return {upstream.name: upstream.limits for upstream in upstreams}
+
+
+class _Connections:
+    """Redis connections by what they lead to: store and ledger on one server share theirs."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._open: dict[RedisOptions, Redis] = {}
+
+    async def redis(self, settings: StoreSettings) -> Redis:
+        options = RedisOptions(
+            settings.url,
+            settings.max_connections,
+            settings.connect_timeout,
+            settings.timeout,
+            settings.username,
+            settings.password_file,
+            settings.tls_ca,
+        )
+        if options not in self._open:
+            redis = Redis(options)
+            self._open[options] = redis
+            self._stack.push_async_callback(redis.close)
+            await redis.open()
+        return self._open[options]
+
+
+async def _store(
+    settings: StoreSettings, observer: Observer, connections: _Connections
+) -> KeptStore:
+    match settings.kind:
+        case "redis":
+            from proxy.store.redis import RedisStore  # noqa: PLC0415 - only where it is used
+
+            redis = await connections.redis(settings)
+            return RedisStore(redis, namespace=settings.namespace, observe=observer.observe_store)
+        case "sqlite":
+            from proxy.store.sqlite import SqliteStore  # noqa: PLC0415 - only where it is used
+
+            return SqliteStore(
+                settings.path, max_size=settings.max_size, observe=observer.observe_store
+            )
+        case _:
+            return Nowhere()
+
+
+async def _ledger(settings: Settings, connections: _Connections) -> KeptLedger:
+    limits = limits_of(settings.upstreams)
+    match settings.ledger.kind:
+        case "redis":
+            from proxy.ledger.redis import RedisLedger  # noqa: PLC0415 - only where it is used
+
+            redis = await connections.redis(settings.ledger)
+            return RedisLedger(redis, limits, namespace=settings.ledger.namespace)
+        case "sqlite":
+            from proxy.ledger.sqlite import SqliteLedger  # noqa: PLC0415 - only where it is used
+
+            return SqliteLedger(_ledger_file(settings), limits)
+        case _:
+            from proxy.ledger.memory import MemoryLedger  # noqa: PLC0415 - only where it is used
+
+            return MemoryLedger(limits)
+
+
+def _ledger_file(settings: Settings) -> Path:
+    path = Path(settings.ledger.path)
+    shared = settings.store.kind == "sqlite" and settings.store.path == settings.ledger.path
+    return path.with_name(f"{path.stem}.ledger{path.suffix}") if shared else path
