@@ -44,7 +44,7 @@ async def slots(address: RedisAddress, options: RedisOptions, credentials: Crede
 
     """
     from redis.asyncio.cluster import ClusterNode, RedisCluster  # noqa: PLC0415 - as above
-    from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+    from redis.exceptions import RedisClusterException, RedisError  # noqa: PLC0415 - as above
 
     user, password = credentials()
     cluster = RedisCluster(
@@ -58,7 +58,7 @@ async def slots(address: RedisAddress, options: RedisOptions, credentials: Crede
         await cluster.initialize()
         found = cluster.nodes_manager.slots_cache
         return {slot: Place(nodes[0].host, int(nodes[0].port)) for slot, nodes in found.items()}
-    except (RedisError, OSError) as error:
+    except (RedisError, RedisClusterException, OSError) as error:
         raise BackendLostError(f"Redis cluster at {address}: {error}", sent=False) from error
     finally:
         await cluster.aclose()

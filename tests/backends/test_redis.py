@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.backends.address import RedisOptions
 from proxy.backends.errors import BackendLostError, BackendReplyError
-from proxy.backends.redis import Redis, RedisOptions, Script
+from proxy.backends.redis import Redis, Script
 from tests.fixtures.redis import RedisCluster, RedisServer, SentinelTrio
 
 ECHO = Script("return {KEYS[1], ARGV[1]}")
@@ -32,7 +33,7 @@ class Changes:
         self._event = asyncio.Event()
         redis.on_change(self._note)
 
-    def _note(self, up: bool, reason: str) -> None:
+    def _note(self, up: bool, reason: str) -> None:  # noqa: FBT001 - the watcher's shape
         self.told.append((up, reason))
         self._event.set()
 

@@ -1,0 +1,48 @@
+"""Channels that are listened to."""
+
+import asyncio
+from typing import Any
+
+from proxy.backends.errors import BackendLostError
+from proxy.backends.subscriber import Subscriber
+from tests.fixtures.redis import RedisServer
+
+
+async def test_a_listener_that_raises_does_not_silence_the_others(
+    redis_server: RedisServer,
+) -> None:
+    """Both listeners of a channel are called; the error is only logged."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - as the adapter does
+
+    async def dial() -> Any:
+        return Redis(port=redis_server.port)
+
+    subscriber = Subscriber(dial)
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def broken(message: bytes) -> None:
+        raise ValueError(message)
+
+    assert await subscriber.subscribe("news", broken, 5.0)
+    assert await subscriber.subscribe("news", heard.put_nowait, 5.0)
+    with redis_server.client() as client:
+        client.publish("news", "told")
+
+    assert await heard.get() == b"told"
+    await subscriber.close()
+
+
+async def test_a_server_out_of_reach_is_tried_again() -> None:
+    """The subscription is not confirmed, and dialling goes on behind it."""
+    dialled = asyncio.Queue[int]()
+
+    async def dial() -> Any:
+        dialled.put_nowait(1)
+        raise BackendLostError("away", sent=False)
+
+    subscriber = Subscriber(dial)
+    assert not await subscriber.subscribe("news", lambda _message: None, 0.01)
+    async with asyncio.timeout(10):
+        await dialled.get()
+        await dialled.get()
+    await subscriber.close()
