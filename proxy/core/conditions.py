@@ -76,7 +76,7 @@ def strong(tag: str) -> bool:
 
 
 def _listed(wanted: str, tag: str | None) -> bool:
-    if wanted.strip() == "*":
+    if wanted.strip() in {"*", (tag or "*").strip()}:  # the very same spelling is the same tag
         return True
     return tag is not None and opaque(tag) in {opaque(each) for each in _TAG.findall(wanted)}
 

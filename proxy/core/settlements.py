@@ -173,7 +173,7 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
     chosen = variants.select(plan.stored, exchange.request) if exchange.obey else None
     entry = conditions.confirmed(plan.stored, chosen, fetched.reply.fields)
     if not plan.validators or entry is None:
-        return _unasked(exchange, fetched)
+        return _unasked(exchange, plan, fetched)
     fresh = storing.freshened(
         exchange.endpoint, entry, fetched, exchange.own, dropped=exchange.dropped
     )
@@ -196,11 +196,12 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
     )
 
 
-def _unasked(exchange: _Exchange, fetched: Fetched) -> Settlement:
-    """Settle a 304 to no condition of ours: to the client's own, or out of nowhere."""
-    if exchange.obey:
+def _unasked(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:
+    """Settle a 304 that confirms nothing stored: to the client's own condition, or out of place."""
+    own = any(first(exchange.request.fields, name) for name in conditions.CONDITIONAL)
+    if exchange.obey and own and not plan.validators:
         return _as_it_came(exchange, fetched, Verdict.MISS)
-    broken = Failed(Failure.PROTOCOL, sent=True, detail="304 to a request without conditions")
+    broken = Failed(Failure.PROTOCOL, sent=True, detail="a 304 that confirms nothing stored")
     return replace(_failed(broken), forward_status=_NOT_MODIFIED)
 
 

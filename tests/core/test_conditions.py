@@ -42,6 +42,7 @@ NOT_MODIFIED: list[tuple[str, Fields, Fields, bool]] = [
     ("9110 13.1.2", (TAG,), ((INM, ""),), False),
     ("9110 13.1.2", (("ETag", "abcdef"),), ((INM, "abcdef"),), True),
     ("9110 13.1.2", (("ETag", '"ü"'),), ((INM, '"ü"'),), True),
+    ("9110 13.1.2", (("ETag", 'w/"abcdef"'),), ((INM, 'w/"abcdef"'),), True),
     ("9110 13.1.2", (TAG,), ((INM, "*"),), True),
     ("9110 13.1.2", (), ((INM, "*"),), True),
     ("9110 13.1.2", (), ((INM, '"abcdef"'),), False),
