@@ -9,9 +9,9 @@ READ = [
     ("redis://h:1/2", RedisAddress(Topology.SINGLE, (("h", 1),), db=2)),
     (
         "rediss://u:p%40ss@h:1/",
-        RedisAddress(Topology.SINGLE, (("h", 1),), tls=True, username="u", password="p@ss"),
+        RedisAddress(Topology.SINGLE, (("h", 1),), tls=True, username="u", password="p@ss"),  # noqa: S106 - no secret
     ),
-    ("redis://:secret@h", RedisAddress(Topology.SINGLE, (("h", 6379),), password="secret")),
+    ("redis://:secret@h", RedisAddress(Topology.SINGLE, (("h", 6379),), password="secret")),  # noqa: S106 - no secret
     ("redis://[::1]:7", RedisAddress(Topology.SINGLE, (("::1", 7),))),
     ("redis://[::1]", RedisAddress(Topology.SINGLE, (("::1", 6379),))),
     ("unix:///run/r.sock", RedisAddress(Topology.SINGLE, socket_file="/run/r.sock")),

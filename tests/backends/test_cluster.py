@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.backends.cluster import Cluster, slot_of
 from proxy.backends.address import RedisOptions, parse
+from proxy.backends.cluster import Cluster, slot_of
 from proxy.backends.errors import BackendLostError
 from proxy.backends.pipe import packed
 from tests.fixtures.redis import RedisCluster

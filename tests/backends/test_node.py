@@ -1,6 +1,7 @@
 """One Redis server that is kept connected."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,9 @@ from proxy.backends.pipe import packed
 from tests.fixtures.redis import RedisServer
 
 
-def node(server: RedisServer, told: list[bool], *, must_be_master: bool = False) -> Node:
+def node(
+    server: RedisServer, tell: Callable[[bool], None], *, must_be_master: bool = False
+) -> Node:
     async def locate() -> Place:
         return Place("127.0.0.1", server.port)
 
@@ -19,31 +22,32 @@ def node(server: RedisServer, told: list[bool], *, must_be_master: bool = False)
         parse(server.url),
         RedisOptions(server.url),
         locate,
-        lambda up, _reason: told.append(up),
+        lambda up, _reason: tell(up),
         must_be_master=must_be_master,
     )
 
 
 async def test_a_connection_that_the_server_ends_is_made_anew(redis_server: RedisServer) -> None:
     """CLIENT KILL is told as lost and found, without anybody asking."""
-    told: list[bool] = []
-    kept = node(redis_server, told)
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    kept = node(redis_server, told.put_nowait)
     await kept.open()
     with redis_server.client() as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal")
     async with asyncio.timeout(10):
-        while told != [True, False, True]:
-            await asyncio.sleep(0.005)
+        assert [await told.get() for _ in range(3)] == [True, False, True]
 
     assert await kept.submit(packed(("PING",))) == b"PONG"
     await kept.close()
 
 
-async def test_a_replica_is_no_master(start_redis: "object", redis_server: RedisServer) -> None:
+async def test_a_replica_is_no_master(
+    start_redis: Callable[..., RedisServer], redis_server: RedisServer
+) -> None:
     """Where a master is needed, a server that is none is not used."""
     told: list[bool] = []
-    replica = start_redis("--replicaof", f"127.0.0.1 {redis_server.port}")  # type: ignore[operator]
-    kept = node(replica, told, must_be_master=True)
+    replica = start_redis("--replicaof", f"127.0.0.1 {redis_server.port}")
+    kept = node(replica, told.append, must_be_master=True)
 
     assert not await kept.open()
     assert "not the master" in kept.reason
@@ -53,7 +57,7 @@ async def test_a_replica_is_no_master(start_redis: "object", redis_server: Redis
 async def test_a_closed_node_takes_nothing(redis_server: RedisServer) -> None:
     """After close, commands fail at once and nothing is told."""
     told: list[bool] = []
-    kept = node(redis_server, told)
+    kept = node(redis_server, told.append)
     await kept.open()
     await kept.close()
 
@@ -64,7 +68,7 @@ async def test_a_closed_node_takes_nothing(redis_server: RedisServer) -> None:
 
 async def test_a_command_goes_right_behind_the_one_before_it(redis_server: RedisServer) -> None:
     """`before` is sent on the same connection, and its reply is nobody's."""
-    kept = node(redis_server, [])
+    kept = node(redis_server, [].append)
     await kept.open()
 
     assert await kept.submit(packed(("GET", "k")), before=packed(("SET", "k", "v"))) == b"v"

@@ -136,9 +136,9 @@ async def test_a_reply_that_came_while_the_loop_was_busy_is_not_late() -> None:
     wire = Wire(timeout=0.01)
     future = wire.pipe.submit(PING)
     await asyncio.sleep(0)
-    wire.pipe._look()  # noqa: SLF001 - the timer runs before the bytes are read
+    wire.pipe._look()
     wire.pipe.data_received(b"+PONG\r\n")
-    wire.pipe._look_again(future)  # noqa: SLF001 - the second look
+    wire.pipe._look_again(future)
 
     assert await future == b"PONG"
     assert not wire.transport.aborted
