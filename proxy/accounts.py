@@ -12,7 +12,7 @@ from proxy.answer import Account, Answer, Problem
 from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.calls import Answered
-from proxy.core import costs
+from proxy.core import costs, links
 from proxy.core.fields import Fields, first, without
 from proxy.core.model import (
     Denied,
@@ -21,9 +21,11 @@ from proxy.core.model import (
     Forward,
     Outcome,
     Policy,
+    Put,
     Refuse,
     Reply,
     Settlement,
+    Touch,
     Verdict,
 )
 from proxy.core.presentation import present
@@ -73,7 +75,10 @@ class Accounts:
             denied = outcome if isinstance(outcome, Denied) else None
             return self.problem(ask, refusals.refused(ask.match.upstream, reply, denied))
         new = settlement.verdict in (Verdict.MISS, Verdict.REVALIDATED)
-        ttl = reply.lifetimes.ttl - reply.age(now) if isinstance(reply, Entry) else None
+        kept = settlement.write.entry if isinstance(settlement.write, Put | Touch) else None
+        ttl = kept.lifetimes.ttl - kept.age(now) if kept is not None else None
+        if isinstance(reply, Entry) and kept is None:
+            ttl = reply.lifetimes.ttl - reply.age(now)
         account = self._account(
             ask,
             Verdict.JOINED if joined and new else settlement.verdict,
@@ -182,15 +187,15 @@ class Accounts:
     def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:
         reply = present(entry, ask.request, now)
         upstream = ask.match.upstream
-        whole = reply.body is entry.body
+        body = _local(reply, ask)
         return Answer(
             account,
             reply.status,
             reply.reason,
             usage(reply.fields, upstream, account.levels),
-            reply.body,
+            body,
             reply.encoding,
-            entry=entry if whole else None,
+            entry=entry if body is entry.body else None,
             no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
         )
 
@@ -206,7 +211,7 @@ class Accounts:
             reply.status,
             reply.reason,
             fields,
-            reply.body,
+            _local(reply, ask),
             reply.encoding,
             no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(fields),
         )
@@ -252,6 +257,16 @@ def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fiel
             figure = level.used if each.means == "used" else level.remaining
             current.append((name, str(math.ceil(figure))))
     return (*without(fields, reported.keys() | resets), *current)
+
+
+def _local(reply: Reply, ask: Asked) -> bytes:
+    """Return the body with the provider's links as they lead through this proxy."""
+    if not ask.match.upstream.rewrite_links or not reply.body:
+        return reply.body
+    authority = first(ask.request.fields, "host") or ask.request.host
+    scheme = "https" if ask.request.secure else "http"
+    prefix = "" if ask.match.by == "prefix" else ask.match.upstream.prefix.rstrip("/")
+    return links.local(reply.body, f"{scheme}://{authority}", without_prefix=prefix)
 
 
 def _untouchable(fields: Fields) -> bool:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from proxy.arrival import Arrival
+from proxy.core import links
 from proxy.core.codings import GZIP, gunzip, is_gzip
-from proxy.core.fields import Fields
+from proxy.core.fields import Fields, without
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
 from proxy.core.signals import Signals, reads_body, signals
@@ -24,6 +25,8 @@ from proxy.tasks import Tasks
 
 OFF_LOOP = 256 * 1024
 """Bytes above which a body is decompressed in a thread, so that others do not wait."""
+CLEANED = 16 * 1024 * 1024
+"""Bytes of a body that can be cleaned of keys; a larger one is not given at all."""
 AT_ONCE = 0.02
 """Seconds that asking a ledger may take: what takes longer has waited for quota."""
 
@@ -128,30 +131,25 @@ class Calls:
 
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
         """Take in the body as far as it must be known before anyone is answered."""
-        upstream, endpoint = call.match.upstream, call.match.endpoint
+        upstream = call.match.upstream
         arrival = Arrival(exchange, call.keep)
         self._parts.tasks.start(arrival.pump(), f"body {upstream.name}")
-        needed = reads_body(upstream, endpoint, exchange.status)
-        content = b""
-        broken: Failed | None = None
-        whole: bytes | None = None
+        needed = reads_body(upstream, call.match.endpoint, exchange.status)
         if not needed:
             self._note(call, receipt, exchange, b"")
-        buffer = call.buffer_unknown if exchange.content_length is None else call.buffer
-        try:
-            whole = await arrival.whole(max(buffer, OFF_LOOP) if needed else buffer)
-            if whole is not None and (call.decode or needed) and is_gzip(exchange.fields):
-                content = await _content(whole)
-            else:
-                content = whole or b""
-        except BrokenExchangeError as error:
-            broken = Failed(error.failure, sent=True, detail=error.detail)
-        except ValueError as error:
-            broken = Failed(Failure.PROTOCOL, sent=True, detail=str(error))
+        taken = await _taken(call, exchange, arrival, needed=needed)
         said = Signals()
         if needed:
+            content = taken.content if isinstance(taken, _Taken) else b""
             said = await self._heed(call, receipt, exchange, content)
-        return broken or _answered(call, exchange, arrival if whole is None else whole, said)
+        if isinstance(taken, Failed):
+            return taken
+        if taken.whole is None:
+            return _answered(call, exchange, arrival, said)
+        if upstream.rewrite_links:
+            cleaned = links.neutral(taken.content, upstream)
+            return _cleaned(_answered(call, exchange, cleaned, said))
+        return _answered(call, exchange, taken.whole, said)
 
     async def _heed(
         self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes
@@ -216,6 +214,44 @@ def _observation(call: Call, result: Answered | Failed, duration: float) -> Call
         method=call.outbound.method,
         sent=result.sent if isinstance(result, Failed) else True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A body as far as it was taken in."""
+
+    whole: bytes | None
+    """As it came; None: it is larger, and still arrives."""
+    content: bytes
+    """Its identity form, where that had to be looked at."""
+
+
+async def _taken(
+    call: Call, exchange: Exchange, arrival: Arrival, *, needed: bool
+) -> _Taken | Failed:
+    cleans = call.match.upstream.rewrite_links
+    bound = call.buffer_unknown if exchange.content_length is None else call.buffer
+    if cleans or needed:
+        bound = max(bound, CLEANED if cleans else OFF_LOOP)
+    try:
+        whole = await arrival.whole(bound)
+        if whole is None:
+            if not cleans:
+                return _Taken(None, b"")
+            exchange.abort()
+            return Failed(Failure.PROTOCOL, sent=True, detail="too large to be cleaned of keys")
+        unpack = is_gzip(exchange.fields) and (call.decode or needed or cleans)
+        return _Taken(whole, await _content(whole) if unpack else whole)
+    except BrokenExchangeError as error:
+        return Failed(error.failure, sent=True, detail=error.detail)
+    except ValueError as error:
+        return Failed(Failure.PROTOCOL, sent=True, detail=str(error))
+
+
+def _cleaned(answered: Answered) -> Answered:
+    """Return an answer whose body was rewritten, in its identity form."""
+    fields = without(answered.fields, {"content-encoding"})
+    return replace(answered, fields=fields, encoding="", content_length=None)
 
 
 async def _content(body: bytes) -> bytes:

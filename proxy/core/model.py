@@ -71,6 +71,8 @@ class Request:
         default=None, compare=False, repr=False
     )
     """Relays a 1xx answer to the client (RFC 9110 section 15.2): goes into the outbound request."""
+    secure: bool = False
+    """Whether it came over TLS: links that lead back to the proxy say so."""
 
 
 @dataclass(frozen=True, slots=True)
