@@ -2,26 +2,32 @@
 
 - A whole body goes with its head in one write where it is small.
 - A streamed body goes as it arrives and no faster than the client reads. One that breaks, or is
-  not as long as its head said, makes `send` return False: the connection must then be cut.
+  not as long as its head said, makes `send` return None: the connection must then be cut.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from aiohttp.http import HttpVersion10
 
 from proxy.answer import Account, Answer, Problem
-from proxy.core.fields import Fields, combined
+from proxy.core.codings import GZIP
+from proxy.core.fields import Fields, combined, replaced
 from proxy.http import heads
-from proxy.http.connection import Inbound
-from proxy.http.encodings import GZIP, IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
+from proxy.http.connection import CLOSE, KEEP, Finished, Inbound
+from proxy.http.encodings import IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
 from proxy.http.fields import account_fields, presentable, problem_waits, retry_after
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
 
 _ONE_WRITE: Final = 64 * 1024
 """Up to how many bytes head and body are copied into one buffer rather than written as two."""
+
+_OFF_LOOP: Final = 128 * 1024
+"""Compressed bytes above which a body is unpacked in a thread, so that others do not wait."""
 
 _RELAYED: Final = frozenset(range(102, 200))
 
@@ -36,20 +42,23 @@ class Wire:
 
     def problem(self, answer: Answer, *, close: bool) -> bytes:
         """Return the whole answer of a problem, for a client that is not HTTP/1.0."""
-        made = self._rendered(answer, wants_gzip=False)
+        assert answer.problem is not None  # noqa: S101 - what the caller asks for
+        made = self._rendered_problem(answer, answer.problem)
         return b"".join(self._parts(answer, made, heads.CLOSE if close else b"", bodyless=False))
 
     async def send(
         self, inbound: Inbound, method: str, fields: Fields | None, answer: Answer, *, close: bool
-    ) -> bool:
-        """Write an answer, and wait while the client does not read; False: it was not whole."""
+    ) -> Finished | None:
+        """Write an answer, and wait while the client does not read; None: it was not whole."""
+        if answer.retry_after is not None and answer.problem is None:
+            answer = _held_off(answer, answer.retry_after)
         wants_gzip = fields is not None and takes_gzip(combined(fields, "accept-encoding"))
         bodyless = method == "HEAD" or answer.status in BODYLESS
         if not isinstance(answer.body, bytes) and answer.problem is None:
             return await self._stream(
                 inbound, answer, answer.body, wants_gzip=wants_gzip, bodyless=bodyless, close=close
             )
-        made = self._rendered(answer, wants_gzip=wants_gzip)
+        made = await self._rendered(answer, wants_gzip=wants_gzip, head_only=method == "HEAD")
         parts = self._parts(answer, made, _connection_line(inbound, close=close), bodyless=bodyless)
         connection = inbound.connection
         if len(made.body) <= _ONE_WRITE:
@@ -57,8 +66,8 @@ class Wire:
         else:
             written = connection.write(b"".join(parts[:-1])) and connection.write(parts[-1])
         if written and connection.writing_paused:
-            return await connection.drain(inbound.writer.drain)
-        return written
+            written = await connection.drain(inbound.writer.drain)
+        return _finished(close=close) if written else None
 
     def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
         """Return what relays a 1xx answer to the client; None for a client that knows none."""
@@ -74,18 +83,23 @@ class Wire:
 
     # ── heads ──
 
-    def _rendered(self, answer: Answer, *, wants_gzip: bool) -> Rendering:
+    async def _rendered(self, answer: Answer, *, wants_gzip: bool, head_only: bool) -> Rendering:
         if answer.problem is not None:
             return self._rendered_problem(answer, answer.problem)
         entry, body = answer.entry, answer.body
         assert isinstance(body, bytes)  # noqa: S101 - the caller streams the others
-        if entry is not None and entry.body is body and entry.status == answer.status:
-            return self._renderings.get(answer, entry, takes_gzip=wants_gzip)
-        return rendering(answer, body, takes_gzip=wants_gzip)
+        if entry is None or entry.body is not body or entry.status != answer.status or not body:
+            return await _made(answer, body, wants_gzip=wants_gzip, head_only=head_only)
+        made = self._renderings.get(answer, entry, takes_gzip=wants_gzip)
+        if made is None:
+            made = await _made(answer, body, wants_gzip=wants_gzip, head_only=head_only)
+            self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
+        return made
 
     def _rendered_problem(self, answer: Answer, problem: Problem) -> Rendering:
         body = problem_body(problem, self._wall())
         fields = [("Content-Type", CONTENT_TYPE), *problem_waits(problem), *answer.fields]
+        fields += [("Allow", ", ".join(told)) for told in _allowed(problem)]
         fields.append(("Content-Length", str(len(body))))
         head = heads.status_line(problem.status, "") + heads.field_lines(fields)
         return Rendering(head, body, dated=False)
@@ -104,13 +118,9 @@ class Wire:
         key = _account_key(account)
         if made.dynamic_key == key and made.levels is account.levels:
             return made.dynamic
-        fields = account_fields(account)
-        if answer.retry_after is not None and answer.problem is None:
-            fields += retry_after(answer.retry_after, answer.retry_after_max)
-        said = heads.field_lines(fields)
-        if answer.retry_after is None:
-            made.dynamic_key, made.levels, made.dynamic = key, account.levels, said
-        return said
+        made.dynamic = heads.field_lines(account_fields(account))
+        made.dynamic_key, made.levels = key, account.levels
+        return made.dynamic
 
     # ── streams ──
 
@@ -123,7 +133,7 @@ class Wire:
         wants_gzip: bool,
         bodyless: bool,
         close: bool,
-    ) -> bool:
+    ) -> Finished | None:
         fields, length = presentable(answer.fields), answer.content_length
         if coding_of(answer.fields) == GZIP and not answer.no_transform:
             changed = not wants_gzip
@@ -134,13 +144,12 @@ class Wire:
         framing = b"" if answer.status in BODYLESS else pump.framing(bodyless=bodyless)
         lines = heads.status_line(answer.status, answer.reason) + heads.field_lines(fields)
         made = Rendering(lines + framing, b"", has_date(fields))
-        line = _connection_line(inbound, close=close or pump.until_close)
+        close = close or pump.until_close
+        line = _connection_line(inbound, close=close)
         try:
-            if not inbound.connection.write(
-                b"".join(self._parts(answer, made, line, bodyless=True))
-            ):
-                return False
-            return bodyless or await pump.run(body)
+            head = b"".join(self._parts(answer, made, line, bodyless=True))
+            whole = inbound.connection.write(head) and (bodyless or await pump.run(body))
+            return _finished(close=close) if whole else None
         finally:
             await _release(body)
 
@@ -188,6 +197,19 @@ class _Pump:
         return await self._inbound.connection.drain(self._inbound.writer.drain)
 
 
+async def _made(answer: Answer, body: bytes, *, wants_gzip: bool, head_only: bool) -> Rendering:
+    """Render; in a thread where that means to unpack a large body."""
+    if len(body) <= _OFF_LOOP or wants_gzip or answer.encoding != GZIP:
+        return rendering(answer, body, takes_gzip=wants_gzip, head_only=head_only)
+    return await asyncio.to_thread(
+        rendering, answer, body, takes_gzip=wants_gzip, head_only=head_only
+    )
+
+
+def _finished(*, close: bool) -> Finished:
+    return CLOSE if close else KEEP
+
+
 def _connection_line(inbound: Inbound, *, close: bool) -> bytes:
     if close:
         return heads.CLOSE
@@ -205,6 +227,17 @@ def _account_key(account: Account) -> tuple[object, ...]:
         account.detail,
         account.key,
     )
+
+
+def _allowed(problem: Problem) -> list[list[str]]:
+    """Return what a 405 allows, which its head must say too (RFC 9110 section 15.5.6)."""
+    return [told for name, told in problem.members if name == "allow" and isinstance(told, list)]
+
+
+def _held_off(answer: Answer, seconds: float) -> Answer:
+    """Return the provider's own answer with the hold's wait in place of its own."""
+    waits = retry_after(seconds, answer.retry_after_max)
+    return replace(answer, fields=replaced(answer.fields, waits), retry_after=None)
 
 
 async def _release(body: AsyncIterator[bytes]) -> None:

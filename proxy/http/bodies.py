@@ -61,15 +61,19 @@ class RequestBody:
         return chunk
 
     async def _next(self) -> bytes:
+        connection, body = self._inbound.connection, self._inbound.body
+        connection.reading = body
         try:
             async with asyncio.timeout(self._patience):
-                return await self._inbound.body.readany()
+                return await body.readany()
         except TimeoutError:
             late = Problem(408, "Request Timeout", "The body did not come.", "body-timeout")
             raise self._break(late) from None
         except (RequestPayloadError, ConnectionError) as error:
             garbled = Problem(400, "Bad Request", "The body is not framed as HTTP.", "bad-body")
             raise self._break(garbled) from error
+        finally:
+            connection.reading = None
 
     def _break(self, problem: Problem) -> BodyError:
         self.broken = problem

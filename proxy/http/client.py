@@ -12,8 +12,9 @@
 """
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -161,9 +162,11 @@ class Answering:
 
         """
         whole = False
+        content = self._response.content
         try:
-            async for chunk in _arriving(self._response.content, self._timeout):
-                yield chunk
+            with _noticing_the_end(self._response, content):
+                async for chunk in _arriving(content, self._timeout):
+                    yield chunk
             whole = True
         except TimeoutError:
             raise BrokenExchangeError(Failure.TIMEOUT, "the body did not come in time") from None
@@ -193,6 +196,31 @@ async def _arriving(content: aiohttp.StreamReader, patience: float) -> AsyncIter
         waited += now() - began
         received += len(chunk)
         yield chunk
+
+
+@contextlib.contextmanager
+def _noticing_the_end(response: ClientResponse, content: aiohttp.StreamReader) -> Iterator[None]:
+    """Break a body whose connection has ended before it.
+
+    aiohttp closes the connection when chunks are none, and leaves the body waiting.
+    """
+    connection = response.connection
+    protocol = None if content.is_eof() or connection is None else connection.protocol
+    closed = None if protocol is None else protocol.closed
+
+    def end(closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection has ended"))
+
+    if closed is not None:
+        closed.add_done_callback(end)
+    try:
+        yield
+    finally:
+        if closed is not None:
+            closed.remove_done_callback(end)
 
 
 class _StalePooledError(aiohttp.ClientError):

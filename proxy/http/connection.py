@@ -18,10 +18,10 @@ from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from proxy.answer import Problem
-from proxy.http.private_names import awaits_head
+from proxy.http.private_names import awaits_head, is_garbled
 
 MAX_TARGET = 32 * 1024
 """Longest request target, bytes: lists of symbols and addresses stand in it."""
@@ -119,7 +119,7 @@ class Desk(Protocol):
 class Connection(RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_desk", "_head_clock", "_head_size", "peer", "port")
+    __slots__ = ("_desk", "_head_clock", "_head_size", "peer", "port", "reading")
 
     def __init__(self, manager: object, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         """Take aiohttp's server, and the front that answers."""
@@ -140,6 +140,8 @@ class Connection(RequestHandler):
         self._head_size = 0
         self.peer = ""
         """The client's address."""
+        self.reading: StreamReader | None = None
+        """The body that somebody waits for."""
         self.port = 0
         """The local port that it came to."""
 
@@ -169,6 +171,8 @@ class Connection(RequestHandler):
                 self._refuse(_problem(431, "Request Header Fields Too Large", "The head is."))
         elif self._head_clock is not None:
             self._stop_head_clock()
+        if self.reading is not None and is_garbled(self):
+            self.reading.set_exception(RequestPayloadError("not framed as HTTP"))
 
     def handle_error(  # type: ignore[override]  # ours is no StreamResponse, but all that is asked
         self,

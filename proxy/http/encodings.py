@@ -9,9 +9,9 @@ import functools
 import zlib
 from collections.abc import AsyncIterator
 
+from proxy.core.codings import GZIP
 from proxy.core.fields import Fields, first
 
-GZIP = "gzip"
 IDENTITY = ""
 
 _DIGESTS = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
@@ -53,18 +53,6 @@ def coding_of(fields: Fields) -> str:
     """Return the content coding that the provider gave the body, in lower case; empty: none."""
     coding = (first(fields, "content-encoding") or "").strip().lower()
     return _ALIASES.get(coding, coding)
-
-
-def gunzip(body: bytes) -> bytes:
-    """Return the content of a gzip body, of all its members."""
-    content = []
-    while body:
-        stream = zlib.decompressobj(_GZIP_WINDOW)
-        content.append(stream.decompress(body))
-        if not stream.eof:
-            raise zlib.error("incomplete gzip body")
-        body = stream.unused_data.lstrip(b"\0")
-    return b"".join(content)
 
 
 async def gunzipped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -21,7 +21,7 @@ from proxy.core.model import Request, Verdict
 from proxy.http.answers import Wire
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
-from proxy.http.connection import CLOSE, KEEP, Connection, Finished, Inbound, Patience
+from proxy.http.connection import CLOSE, Connection, Finished, Inbound, Patience
 from proxy.http.heads import decoded
 from proxy.http.targets import parse_host, parse_target
 
@@ -149,14 +149,13 @@ class Front:
     ) -> Finished:
         close = inbound.message.should_close or self._draining or inbound.message.upgrade
         try:
-            whole = await self._wire.send(inbound, method, fields, answer, close=close)
+            finished = await self._wire.send(inbound, method, fields, answer, close=close)
         except Exception as error:  # noqa: BLE001 - likewise; what was written is no whole answer
             self._on_error(error)
-            whole = False
-        if not whole:
+            finished = None
+        if finished is None:
             inbound.connection.abort()
-            return CLOSE
-        return CLOSE if close else KEEP
+        return finished or CLOSE
 
     def _body(self, inbound: Inbound) -> RequestBody:
         return RequestBody(inbound, self._bounds.max_body, self.patience.body)

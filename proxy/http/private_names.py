@@ -7,6 +7,10 @@ begins with an underscore.
 `RequestHandler._waiter`
     used to tell that a head has begun and has not ended; without it heads have no clock of their
     own, and the keep-alive timer still cuts a client that hangs.
+`RequestHandler._messages`
+    used to tell that a body in progress is not framed as HTTP, which aiohttp queues as an answer
+    behind the request whose body it is; without it such a body is waited for in vain, until its
+    reader loses patience.
 `ResponseHandler.read`
     shadowed on an instance, to see the 1xx answers that aiohttp swallows. The method is public;
     that an instance may shadow it is not. Without it they stay swallowed.
@@ -18,7 +22,7 @@ and the lean answers of the front are plain objects in the places of aiohttp's o
 from collections.abc import Awaitable, Callable
 
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
+from aiohttp.http import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -28,11 +32,21 @@ from proxy.http.heads import decoded
 HEAD_CLOCK = "_waiter" in RequestHandler.__slots__
 """Whether a connection can tell that it waits for the rest of a head."""
 
+BODY_ERRORS = "_messages" in RequestHandler.__slots__
+"""Whether a connection can tell that a body in progress has gone wrong."""
+
 
 def awaits_head(connection: RequestHandler) -> bool:
     """Return whether the connection has nothing to answer: what came last was no whole head."""
     waiter = connection._waiter if HEAD_CLOCK else None  # noqa: SLF001 - this file's purpose
     return waiter is not None and not waiter.done()
+
+
+def is_garbled(connection: RequestHandler) -> bool:
+    """Return whether what came last on the connection was no HTTP."""
+    if not BODY_ERRORS or not connection._messages:  # noqa: SLF001 - this file's purpose
+        return False
+    return not isinstance(connection._messages[-1][0], RawRequestMessage)  # noqa: SLF001 - likewise
 
 
 def relay_informational(

@@ -6,20 +6,21 @@
   the head's fixed part once for each form, and the body in the form that the entry has not.
 """
 
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 from proxy.answer import Answer
+from proxy.core.codings import GZIP, gunzip
 from proxy.core.fields import Fields
 from proxy.core.model import Entry
 from proxy.core.spending import Level
-from proxy.http.encodings import GZIP, IDENTITY, coding_of, gunzip, negotiated
+from proxy.http.encodings import IDENTITY, coding_of, negotiated
 from proxy.http.fields import presentable
 from proxy.http.heads import field_lines, status_line
 
-BODYLESS: Final = frozenset({204, 304})
+NOT_MODIFIED: Final = 304
+BODYLESS: Final = frozenset({204, NOT_MODIFIED})
 """Statuses whose answers end with their head (RFC 9112 section 6.3)."""
 
 
@@ -37,17 +38,21 @@ class Rendering:
     dynamic: bytes = b""
 
 
-def rendering(answer: Answer, body: bytes, *, takes_gzip: bool) -> Rendering:
-    """Render an answer whose whole body is `body`."""
+def rendering(
+    answer: Answer, body: bytes, *, takes_gzip: bool, head_only: bool = False
+) -> Rendering:
+    """Render an answer whose whole body is `body`, or is not known of an answer to HEAD."""
     fields = presentable(answer.fields)
     form, body, changed = _form(answer, body, takes_gzip=takes_gzip)
     if changed is not None:
-        fields = negotiated(fields, form, changed=changed)
-    head = [status_line(answer.status, answer.reason), field_lines(fields)]
-    if answer.status not in BODYLESS:
-        length = len(body) if body or answer.content_length is None else answer.content_length
-        head.append(b"Content-Length: %d\r\n" % length)
-    return Rendering(b"".join(head), body, has_date(fields))
+        coding = IDENTITY if answer.status == NOT_MODIFIED else form
+        fields = negotiated(fields, coding, changed=changed)
+    lines = [status_line(answer.status, answer.reason), field_lines(fields)]
+    if answer.status not in BODYLESS and (body or not head_only):
+        lines.append(b"Content-Length: %d\r\n" % len(body))
+    elif head_only and answer.content_length is not None:
+        lines.append(b"Content-Length: %d\r\n" % answer.content_length)
+    return Rendering(b"".join(lines), body, has_date(fields))
 
 
 def has_date(fields: Fields) -> bool:
@@ -60,17 +65,19 @@ def _form(answer: Answer, body: bytes, *, takes_gzip: bool) -> tuple[str, bytes,
 
     None for the last: the form is not the proxy's to choose.
     """
-    came = coding_of(answer.fields)
+    came, kept = coding_of(answer.fields), answer.encoding
+    if answer.status == NOT_MODIFIED and answer.entry is not None:  # speaks of what 200 would give
+        came, kept = coding_of(answer.entry.fields), answer.entry.encoding
     if answer.no_transform:
-        unpack = answer.encoding == GZIP and came != GZIP
+        unpack = kept == GZIP and came != GZIP
         return came, gunzip(body) if unpack and body else body, None
-    if answer.encoding != GZIP:
-        return (came, body, None) if came else (IDENTITY, body, None)
+    if kept != GZIP:
+        return came, body, None
     if takes_gzip:
         return GZIP, body, came != GZIP
     try:
         return IDENTITY, gunzip(body) if body else body, came != IDENTITY
-    except zlib.error:  # it calls itself gzip and is not: the client shall see what came
+    except ValueError:  # it calls itself gzip and is not: the client shall see what came
         return came, body, None
 
 
@@ -87,18 +94,18 @@ class Renderings:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, answer: Answer, entry: Entry, *, takes_gzip: bool) -> Rendering:
-        """Return the rendering of an answer that is its entry, unchanged."""
+    def get(self, answer: Answer, entry: Entry, *, takes_gzip: bool) -> Rendering | None:
+        """Return the rendering of an answer that is its entry, unchanged; None: not known."""
         key = (id(entry), takes_gzip)
         kept = self._kept.get(key)
-        if kept is not None and (kept.fields is answer.fields or kept.fields == answer.fields):
-            self._kept.move_to_end(key)
-            return kept.rendering
-        made = rendering(answer, entry.body, takes_gzip=takes_gzip)
-        self._keep(key, _Kept(entry, answer.fields, made))
-        return made
+        if kept is None or not (kept.fields is answer.fields or kept.fields == answer.fields):
+            return None
+        self._kept.move_to_end(key)
+        return kept.rendering
 
-    def _keep(self, key: tuple[int, bool], new: "_Kept") -> None:
+    def keep(self, answer: Answer, entry: Entry, made: Rendering, *, takes_gzip: bool) -> None:
+        """Remember a rendering of an answer that is its entry, unchanged."""
+        key, new = (id(entry), takes_gzip), _Kept(entry, answer.fields, made)
         replaced = self._kept.pop(key, None)
         self._bytes += new.size - (replaced.size if replaced is not None else 0)
         self._kept[key] = new

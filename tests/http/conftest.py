@@ -25,6 +25,12 @@ def whole(body: bytes = b"hello", **more: Any) -> Answer:
     )
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until the condition holds."""
+    while not condition():  # noqa: ASYNC110 - states of sockets, which no event announces
+        await asyncio.sleep(0.001)
+
+
 @dataclass
 class WrittenFlow:
     """Answers as the test says, and keeps what it was asked."""
@@ -104,14 +110,8 @@ async def standing(
 ) -> AsyncIterator[Standing]:
     """Open a front on a free port."""
     flow, errors = WrittenFlow(), []
-    front = Front(
-        flow,
-        bounds=bounds,
-        patience=patience,
-        on_error=errors.append,
-        wall=lambda: 784111777.0,
-        **more,
-    )
+    more.setdefault("wall", lambda: 784111777.0)
+    front = Front(flow, bounds=bounds, patience=patience, on_error=errors.append, **more)
     opened = open_socket(Address("127.0.0.1", 0))
     server = await serve_on(opened, front.accept)
     try:

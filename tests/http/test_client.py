@@ -1,0 +1,588 @@
+"""The upstream client against real sockets: a provider that counts, drops, lies and hangs."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from proxy.core.model import Failed, Failure
+from proxy.core.upstreams import Upstream
+from proxy.http.client import Client, open_client, request_url
+from proxy.ports import BrokenExchangeError, Exchange, Outbound
+from tests.http.conftest import until
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+Handler = Callable[["Met"], Awaitable[None]]
+
+
+@dataclass
+class Met:
+    """One request as the provider got it."""
+
+    number: int
+    head: bytes
+    body: bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def line(self) -> bytes:
+        return self.head.split(b"\r\n")[0]
+
+
+@dataclass
+class Provider:
+    """Reads requests and answers as the test says; what it answers nothing to, it drops."""
+
+    port: int = 0
+    asked: list[Met] = field(default_factory=list)
+    connections: int = 0
+    handler: Handler | None = None
+    scheme: str = "http"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                met = Met(len(self.asked) + 1, head, await _body(head, reader), reader, writer)
+                self.asked.append(met)
+                if self.handler is None:
+                    writer.write(OK)
+                else:
+                    await self.handler(met)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def outbound(self, target: str = "/x", method: str = "GET", **more: Any) -> Outbound:
+        of_upstream = {"connect_timeout": 2.0} | more.pop("upstream", {})
+        base = f"{self.scheme}://localhost:{self.port}"
+        upstream = Upstream("u", base, "/u", (), None, **of_upstream)
+        return Outbound(upstream, method, target, **{"fields": (), "timeout": 5.0} | more)
+
+
+async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    if length := re.search(rb"(?i)content-length: (\d+)", head):
+        return await reader.readexactly(int(length[1]))
+    if b"chunked" not in head:
+        return b""
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readexactly(2)
+    return body
+
+
+@asynccontextmanager
+async def providing(tls: ssl.SSLContext | None = None) -> AsyncIterator[Provider]:
+    provider = Provider(scheme="https" if tls else "http")
+    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, ssl=tls)
+    provider.port = server.sockets[0].getsockname()[1]
+    try:
+        yield provider
+    finally:
+        server.close()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with providing() as it:
+        yield it
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    opened = open_client()
+    yield opened
+    await opened.close()
+
+
+def says(provider: Provider, data: bytes, *, close: bool = False) -> None:
+    async def say(met: Met) -> None:
+        met.writer.write(data)
+        if close:
+            await met.writer.drain()
+            met.writer.close()
+
+    provider.handler = say
+
+
+async def read(exchange: Exchange | Failed) -> bytes:
+    assert not isinstance(exchange, Failed), exchange
+    return b"".join([chunk async for chunk in exchange.body()])
+
+
+# ── what goes out ──
+
+
+async def test_what_is_sent_is_what_was_given(provider: Provider, client: Client) -> None:
+    """Request line and fields, in order, and nothing of aiohttp's own but Host."""
+    value = "\u00e9".encode().decode("latin-1")  # as the front reads the octets of UTF-8
+    fields = (("X-B", "1"), ("x-a", value), ("X-B", "2"), ("Accept", "*/*"))
+    out = provider.outbound("/a//b%2F/?x=%5B&y=+", fields=fields)
+    assert await read(await client.send(out)) == b"ok"
+    assert provider.asked[0].head.decode() == (
+        "GET /a//b%2F/?x=%5B&y=+ HTTP/1.1\r\n"
+        f"Host: localhost:{provider.port}\r\n"
+        "X-B: 1\r\nx-a: é\r\nX-B: 2\r\nAccept: */*\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ('/a?symbols=["A","B"]', b'GET /a?symbols=["A","B"] HTTP/1.1'),
+        ("/a?symbols=%5B%22A%22,%22B%22]", b"GET /a?symbols=%5B%22A%22,%22B%22] HTTP/1.1"),
+        ("/a?x={}|^`<>'", b"GET /a?x={}|^`<>' HTTP/1.1"),
+        ("/a/./b?q=a+b&q=%20&&=", b"GET /a/./b?q=a+b&q=%20&&= HTTP/1.1"),
+        ("/a?", b"GET /a HTTP/1.1"),
+        ("/é?q=ü", b"GET /%C3%A9?q=%C3%BC HTTP/1.1"),
+        ("/a?q=\udce9", b"GET /a?q=%E9 HTTP/1.1"),
+        ("/a?q=#b", b"GET /a?q=%23b HTTP/1.1"),
+        ("/a?q=a b\r\nX: y", b"GET /a?q=a%20b%0D%0AX:%20y HTTP/1.1"),
+        ("", b"GET / HTTP/1.1"),
+    ],
+)
+async def test_targets_go_out_byte_for_byte(
+    provider: Provider, client: Client, target: str, line: bytes
+) -> None:
+    """A signature may have been counted over them; only what breaks a request line is encoded."""
+    await read(await client.send(provider.outbound(target)))
+    assert provider.asked[0].line == line
+
+
+def test_the_base_urls_own_path_comes_first() -> None:
+    """`base_url` may have a path; a slash at its end is not doubled."""
+    assert str(request_url("https://h/base/", "/x?y")) == "https://h/base/x?y"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"])
+async def test_any_method(provider: Provider, client: Client, method: str) -> None:
+    """Whatever the front takes, the upstream gets."""
+    await read(await client.send(provider.outbound(method=method, body=b"a=b")))
+    met = provider.asked[0]
+    assert (met.line, met.body) == (f"{method} /x HTTP/1.1".encode(), b"a=b")
+    assert b"content-type" not in met.head.lower()
+
+
+async def stream(*parts: bytes | Exception) -> AsyncIterator[bytes]:
+    for part in parts:
+        if isinstance(part, Exception):
+            raise part
+        yield part
+
+
+@pytest.mark.parametrize("fields", [(), (("Content-Length", "5"),)])
+async def test_a_body_passes_through(provider: Provider, client: Client, fields: Any) -> None:
+    """With the length that the client gave, or in chunks where it gave none."""
+    out = provider.outbound(method="POST", body=stream(b"he", b"llo"), fields=fields)
+    await read(await client.send(out))
+    assert provider.asked[0].body == b"hello"
+    assert (b"chunked" in provider.asked[0].head) == (not fields)
+
+
+async def test_a_client_that_goes_in_the_middle_is_a_failure(
+    provider: Provider, client: Client
+) -> None:
+    """Half a body was sent: the provider may or may not act on it."""
+    out = provider.outbound(method="POST", body=stream(b"he", ConnectionResetError()))
+    failed = await client.send(out)
+    assert isinstance(failed, Failed)
+    assert failed.sent
+
+
+# ── one request, ever ──
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST"])
+@pytest.mark.parametrize("warm", [False, True])
+async def test_one_send_is_one_request(
+    provider: Provider,
+    client: Client,
+    method: str,
+    warm: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """A provider that takes the request and drops the connection has counted it: once."""
+    if warm:
+        await read(await client.send(provider.outbound()))
+    before = len(provider.asked)
+
+    async def drop(met: Met) -> None:
+        met.writer.close()
+
+    provider.handler = drop
+    failed = await client.send(provider.outbound(method=method))
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.sent) == (Failure.DISCONNECTED, True)
+    for _ in range(5):
+        await asyncio.sleep(0.001)
+    assert len(provider.asked) == before + 1
+    assert provider.connections == 1
+
+
+async def test_connections_are_kept(provider: Provider, client: Client) -> None:
+    """A warm connection takes the next request; two at once take two."""
+    for _ in range(3):
+        await read(await client.send(provider.outbound()))
+    assert provider.connections == 1
+
+
+async def test_a_connection_with_an_answer_nobody_asked_for_is_not_used(
+    provider: Provider, client: Client
+) -> None:
+    """An upstream that says more than it was asked cannot answer the next one's request."""
+
+    async def say(met: Met) -> None:
+        met.writer.write(OK)
+        if met.number == 1:
+            await met.writer.drain()
+            await asyncio.sleep(0.01)
+            met.writer.write(OK.replace(b"ok", b"NO"))
+
+    provider.handler = say
+    assert await read(await client.send(provider.outbound("/1"))) == b"ok"
+    [pooled] = client._session.connector._conns.values()  # type: ignore[union-attr]
+    await until(lambda: pooled[0][0].should_close)
+    assert await read(await client.send(provider.outbound("/2"))) == b"ok"
+    assert [met.line.split()[1] for met in provider.asked] == [b"/1", b"/2"]
+    assert provider.connections == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nNO",
+        OK + b"trailing garbage",
+    ],
+)
+async def test_a_body_longer_than_it_says_does_not_leak(
+    provider: Provider, client: Client, data: bytes
+) -> None:
+    """Whatever becomes of the first exchange, the second gets its own answer."""
+    says(provider, data)
+    first = await client.send(provider.outbound())
+    if not isinstance(first, Failed):
+        assert await read(first) == b"ok"
+    provider.handler = None
+    assert await read(await client.send(provider.outbound())) == b"ok"
+
+
+# ── failures ──
+
+
+async def test_nobody_there(client: Client) -> None:
+    """A refused connection sent nothing: refunded."""
+    async with providing() as gone:
+        out = gone.outbound()
+    failed = await client.send(out)
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.sent) == (Failure.CONNECT, False)
+    assert failed.detail.startswith("cannot connect")
+
+
+async def test_no_such_name(client: Client) -> None:
+    """Nor did a name that leads nowhere."""
+    upstream = Upstream("u", "http://no.such.name.invalid", "/u", (), None)
+    failed = await client.send(Outbound(upstream, "GET", "/?key=secret", ()))
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.sent) == (Failure.CONNECT, False)
+    assert "secret" not in failed.detail
+
+
+async def test_a_connection_that_does_not_come_about(client: Client) -> None:
+    """A listener whose queue is full swallows connections: the connect timeout ends it."""
+    async with providing() as provider:
+        out = provider.outbound("/?key=secret", upstream={"connect_timeout": 0.0001})
+        failed = await client.send(out)
+        if isinstance(failed, Failed):  # loopback may be quicker than the clock
+            assert (failed.failure, failed.sent) == (Failure.CONNECT, False)
+            assert "secret" not in failed.detail
+
+
+@pytest.mark.parametrize("said", [b"", b"HTT", b"HTTP/1.1 200 OK\r\nX: "])
+async def test_no_head_in_time(provider: Provider, client: Client, said: bytes) -> None:
+    """A provider that never answers, or begins and stops, is given up after `timeout`."""
+
+    async def hang(met: Met) -> None:
+        met.writer.write(said)
+        await met.reader.read()
+
+    provider.handler = hang
+    failed = await client.send(provider.outbound(timeout=0.05))
+    assert failed == Failed(Failure.TIMEOUT, sent=True, detail="no answer in time")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_a_failure(
+    provider: Provider, client: Client, data: bytes
+) -> None:
+    """Garbage and lies about framing; the connection is not used again."""
+    says(provider, data)
+    failed = await client.send(provider.outbound())
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.sent) == (Failure.PROTOCOL, True)
+    provider.handler = None
+    assert await read(await client.send(provider.outbound())) == b"ok"
+    assert provider.connections == 2
+
+
+HEAD_5 = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data", [HEAD_5 + b"he", HEAD_5, CHUNKED + b"5\r\nhe", CHUNKED + b"2\r\nhe\r\n", CHUNKED]
+)
+async def test_a_body_cut_short_is_broken(provider: Provider, client: Client, data: bytes) -> None:
+    """Half a body is never taken for a whole one."""
+    says(provider, data, close=True)
+    with pytest.raises(BrokenExchangeError) as broken:
+        await read(await client.send(provider.outbound()))
+    assert broken.value.failure is Failure.PROTOCOL
+
+
+async def test_chunks_that_are_none_break_the_body(provider: Provider, client: Client) -> None:
+    """A chunked body that goes wrong in the middle is broken, not ended."""
+
+    async def say(met: Met) -> None:
+        met.writer.write(CHUNKED + b"2\r\nhe\r\n")
+        await met.writer.drain()
+        await asyncio.sleep(0.005)
+        met.writer.write(b"nonsense\r\n")
+
+    provider.handler = say
+    with pytest.raises(BrokenExchangeError) as broken:
+        await read(await client.send(provider.outbound()))
+    assert broken.value.failure is Failure.PROTOCOL
+
+
+async def test_a_body_that_stops_is_given_up(provider: Provider, client: Client) -> None:
+    """It may take `timeout` again, and no longer."""
+
+    async def say(met: Met) -> None:
+        met.writer.write(HEAD_5 + b"he")
+        await met.reader.read()
+
+    provider.handler = say
+    with pytest.raises(BrokenExchangeError) as broken:
+        await read(await client.send(provider.outbound(timeout=0.05)))
+    assert broken.value.failure is Failure.TIMEOUT
+
+
+async def test_a_body_that_drips_is_given_up(provider: Provider, client: Client) -> None:
+    """However regularly: what matters is the whole."""
+
+    async def say(met: Met) -> None:
+        met.writer.write(CHUNKED)
+        while not met.writer.is_closing():
+            met.writer.write(b"1\r\n.\r\n")
+            await asyncio.sleep(0.005)
+
+    provider.handler = say
+    with pytest.raises(BrokenExchangeError) as broken:
+        await read(await client.send(provider.outbound(timeout=0.1)))
+    assert broken.value.failure is Failure.TIMEOUT
+
+
+async def test_a_body_may_end_with_the_connection(provider: Provider, client: Client) -> None:
+    """RFC 9112 section 6.3: a server that says no length closes at the end."""
+    says(provider, b"HTTP/1.0 200 OK\r\n\r\nhello", close=True)
+    exchange = await client.send(provider.outbound())
+    assert not isinstance(exchange, Failed)
+    assert (exchange.content_length, await read(exchange)) == (None, b"hello")
+
+
+async def test_an_endless_body_is_not_held(provider: Provider, client: Client) -> None:
+    """It comes as fast as it is read, and stops when it is let go."""
+
+    async def say(met: Met) -> None:
+        met.writer.write(CHUNKED)
+        while True:
+            met.writer.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+            await met.writer.drain()
+
+    provider.handler = say
+    exchange = await client.send(provider.outbound())
+    assert not isinstance(exchange, Failed)
+    taken = 0
+    async for chunk in exchange.body():
+        taken += len(chunk)
+        if taken > 20_000_000:
+            break
+    exchange.abort()
+    await until(provider.asked[0].writer.is_closing)
+
+
+async def test_the_readers_own_time_is_not_counted(provider: Provider, client: Client) -> None:
+    """A slow client behind the proxy does not make the provider's body late."""
+    says(provider, HEAD_5 + b"he")
+    exchange = await client.send(provider.outbound(timeout=0.2))
+    assert not isinstance(exchange, Failed)
+    body = exchange.body()
+    assert await anext(body) == b"he"
+    await asyncio.sleep(0.25)
+    provider.asked[0].writer.write(b"llo")
+    assert await anext(body) == b"llo"
+
+
+async def test_a_cancelled_send_drops_its_connection(provider: Provider, client: Client) -> None:
+    """Nobody else gets the answer to it."""
+    provider.handler = lambda met: met.reader.read()
+    sending = asyncio.get_running_loop().create_task(client.send(provider.outbound()))
+    await until(lambda: provider.asked)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    provider.handler = None
+    assert await read(await client.send(provider.outbound())) == b"ok"
+    assert provider.connections == 2
+
+
+# ── what comes back ──
+
+
+async def test_an_answer_is_what_was_said(provider: Provider, client: Client) -> None:
+    """Status, reason, end-to-end fields in order; framing and hop-by-hop fields are taken out."""
+    says(
+        provider,
+        b"HTTP/1.1 299 Well, then\r\nX-B: 1\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n"
+        b"x-a: \xe9\r\nSet-Cookie: a=b\r\nKeep-Alive: timeout=5\r\nContent-Encoding: br\r\n"
+        b"Content-Length: 2\r\n\r\n??",
+    )
+    exchange = await client.send(provider.outbound())
+    assert not isinstance(exchange, Failed)
+    assert (exchange.status, exchange.reason) == (299, "Well, then")
+    assert exchange.fields == (
+        ("X-B", "1"),
+        ("x-a", "é"),
+        ("Set-Cookie", "a=b"),
+        ("Content-Encoding", "br"),
+    )
+    assert exchange.content_length == 2
+    assert exchange.requested_at <= exchange.received_at
+    assert await read(exchange) == b"??"
+
+
+async def test_redirects_are_answers(provider: Provider, client: Client) -> None:
+    """Never followed; Location passes as it was written."""
+    says(provider, b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n")
+    exchange = await client.send(provider.outbound())
+    assert not isinstance(exchange, Failed)
+    assert (exchange.status, exchange.fields) == (302, (("Location", "/y"),))
+    assert len(provider.asked) == 1
+
+
+async def test_cookies_are_not_kept(provider: Provider, client: Client) -> None:
+    """One bot's session is not another's."""
+    says(provider, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
+    for _ in range(2):
+        await read(await client.send(provider.outbound()))
+    assert b"cookie" not in provider.asked[1].head.lower()
+
+
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
+    ],
+)
+async def test_answers_without_a_body(
+    provider: Provider, client: Client, method: str, head: bytes
+) -> None:
+    """They end with their head, and the connection goes on."""
+    says(provider, head)
+    for _ in range(2):
+        assert await read(await client.send(provider.outbound(method=method))) == b""
+    assert provider.connections == 1
+
+
+async def test_interim_answers_are_told(provider: Provider, client: Client) -> None:
+    """1xx but 100, each before the answer; the next request on the connection has its own."""
+    told: list[tuple[int, Any]] = []
+
+    async def inform(status: int, fields: Any) -> None:
+        told.append((status, fields))
+
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    says(provider, interim + OK)
+    assert await read(await client.send(provider.outbound(on_informational=inform))) == b"ok"
+    assert told == [(103, (("Link", "</a>"),))]
+    assert await read(await client.send(provider.outbound())) == b"ok"
+    assert len(told) == 1
+    assert provider.connections == 1
+
+
+# ── TLS and outbound proxies ──
+
+
+async def test_a_ca_bundle_of_its_own(client: Client, tmp_path: Path) -> None:
+    """`tls_ca` is whom an upstream's certificate is believed from, and nobody else."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    async with providing(tls) as provider:
+        out = provider.outbound(upstream={"tls_ca": str(bundle)})
+        assert await read(await client.send(out)) == b"ok"
+        failed = await client.send(provider.outbound())
+        assert isinstance(failed, Failed)
+        assert (failed.failure, failed.sent) == (Failure.CONNECT, False)
+        missing = await client.send(provider.outbound(upstream={"tls_ca": str(tmp_path / "no")}))
+        assert isinstance(missing, Failed)
+        assert not missing.sent
+
+
+async def test_an_outbound_proxy(provider: Provider, client: Client) -> None:
+    """Where one is set, the request goes to it, in absolute form."""
+    out = provider.outbound('/a?x=["A"]')
+    proxied = replace(
+        out,
+        upstream=replace(
+            out.upstream,
+            base_url="http://api.example",
+            outbound_proxy=f"http://localhost:{provider.port}",
+        ),
+    )
+    assert await read(await client.send(proxied)) == b"ok"
+    assert provider.asked[0].line == b'GET http://api.example/a?x=["A"] HTTP/1.1'
+
+
+async def test_an_outbound_proxy_that_refuses(provider: Provider, client: Client) -> None:
+    """A tunnel that does not come about sent nothing to the provider."""
+    says(provider, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    out = provider.outbound()
+    proxied = replace(
+        out,
+        upstream=replace(
+            out.upstream,
+            base_url="https://api.example",
+            outbound_proxy=f"http://localhost:{provider.port}",
+        ),
+    )
+    failed = await client.send(proxied)
+    assert isinstance(failed, Failed)
+    assert (failed.failure, failed.sent) == (Failure.CONNECT, False)

@@ -1,0 +1,86 @@
+"""Timers and framing of one connection."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.answer import Answer
+from proxy.core.model import Request
+from proxy.http.connection import Patience
+from tests.http.conftest import Standing, standing, until, whole
+
+GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"GET /x HT", b"GET /x HTTP/1.1\r\nHost: P\r\n"])
+async def test_a_head_that_does_not_end_is_cut_off(begun: bytes) -> None:
+    """A client that hangs in the middle of a head gets 408 and holds nothing any longer."""
+    async with standing(patience=Patience(head=0.05)) as house, house.raw() as client:
+        assert (await client.ask(GET)).status == 200
+        heard = await client.ask(begun)
+        assert heard.status == 408
+        assert await client.rest() == b""
+
+
+async def test_a_head_in_pieces_is_a_head() -> None:
+    """The clock stops when the head has ended."""
+    async with standing(patience=Patience(head=5)) as house, house.raw() as client:
+        for octet in GET[:-1]:
+            client.writer.write(bytes([octet]))
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        assert (await client.ask(GET[-1:])).status == 200
+        [connection] = house.front._server.connections
+        assert connection._head_clock is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("asks", [0, 1])
+async def test_an_idle_connection_is_closed(asks: int) -> None:
+    """After `keep_alive` without a request, be it the first; without a word."""
+    async with standing(patience=Patience(keep_alive=0.05)) as house, house.raw() as client:
+        for _ in range(asks):
+            assert (await client.ask(GET)).status == 200
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_does_not_read_is_cut_off() -> None:
+    """An answer that nobody takes is not held for ever."""
+    async with standing(patience=Patience(sending=0.05)) as house:
+
+        async def large(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+            return whole(bytes(32 * 1024 * 1024))
+
+        house.flow.answer = large
+        async with house.raw() as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.writer.write(GET)
+            await until(lambda: house.front.connections)
+            await until(lambda: not house.front.connections)
+
+
+async def test_a_body_nobody_wants_is_not_taken_for_a_request(house: Standing) -> None:
+    """What stands in a body is a body, even if it looks like a request."""
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: P\r\n\r\n"
+    async with house.raw() as client:
+        head = b"POST /x HTTP/1.1\r\nHost: P\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+        assert (await client.ask(head + smuggled)).status == 200
+        assert (await client.ask(GET)).status == 200
+    assert [(asked.method, asked.path) for asked in house.flow.asked] == [
+        ("POST", "/x"),
+        ("GET", "/x"),
+    ]
+
+
+async def test_a_connection_knows_both_its_ends(house: Standing) -> None:
+    """The peer's address tells clients apart, the local port tells listeners apart."""
+    async with house.raw() as client:
+        await client.ask(GET)
+        [connection] = house.front._server.connections
+        assert connection.peer == "127.0.0.1"  # type: ignore[attr-defined]
+        assert connection.port == house.port  # type: ignore[attr-defined]
+        transport = connection.transport
+        assert transport is not None
+        told = transport.get_extra_info("socket")
+        assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,0 +1,77 @@
+"""The private names of aiohttp still mean what this package takes them to mean."""
+
+import asyncio
+import inspect
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.web_protocol import RequestHandler
+
+from proxy.http import private_names
+from proxy.http.connection import Patience
+from tests.http.conftest import Standing, standing, until
+
+GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
+
+
+def test_they_are_all_there() -> None:
+    """In the aiohttp that is installed, nothing is switched off."""
+    assert private_names.HEAD_CLOCK
+    assert private_names.BODY_ERRORS
+    assert inspect.iscoroutinefunction(ResponseHandler.read)
+
+
+async def test_an_instance_may_shadow_read() -> None:
+    """What relays 1xx answers stands in the place of one protocol's `read`, and goes again."""
+    protocol = ResponseHandler(asyncio.get_running_loop())
+
+    async def inform(status: int, fields: object) -> None:
+        raise AssertionError
+
+    private_names.relay_informational(protocol, inform)
+    assert "read" in vars(protocol)
+
+
+async def test_a_waiting_connection_awaits_a_head(house: Standing) -> None:
+    """`_waiter` is pending exactly while aiohttp's loop has no request to handle."""
+    async with house.raw() as client:
+        await client.ask(GET)
+        [connection] = house.front._server.connections
+        await until(lambda: private_names.awaits_head(connection))
+        connection._waiter.set_result(None)
+        assert not private_names.awaits_head(connection)
+        connection._messages.append((None, None))  # type: ignore[arg-type]
+        assert private_names.is_garbled(connection)
+        connection._messages.clear()
+
+
+async def test_without_a_name_its_use_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads lose their clock, and the keep-alive timer cuts a client that hangs all the same."""
+    monkeypatch.setattr(private_names, "HEAD_CLOCK", False)
+    monkeypatch.setattr(private_names, "BODY_ERRORS", False)
+    patience = Patience(head=0.01, keep_alive=0.05)
+    async with standing(patience=patience) as house, house.raw() as client:
+        client.writer.write(b"GET /x HT")
+        assert await client.rest() == b""
+
+
+def test_nothing_else_reads_a_private_name() -> None:
+    """They stand in one file: no other in the package names one of aiohttp's."""
+    names = {name for name in RequestHandler.__slots__ if name.startswith("_")}
+    names |= {"_retry_connection", "_conns", "_protocol", "_payload_parser", "_buffer"}
+    own = {"_loop"}  # `Connection` hands its loop to its base, which keeps it under this name
+    for file in Path(private_names.__file__).parent.glob("*.py"):
+        if file.name != "private_names.py":
+            found = {name for name in names - own if f".{name}" in file.read_text()}
+            assert not found, file.name
+
+
+def test_the_range_is_pinned() -> None:
+    """The minor version that the tests ran against is the only one that is let in."""
+    wanted = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    [pinned] = [each for each in wanted["project"]["dependencies"] if each.startswith("aiohttp")]
+    major, minor = map(int, version("aiohttp").split(".")[:2])
+    assert pinned == f"aiohttp>={major}.{minor},<{major}.{minor + 1}"
