@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import uvloop
 
 from proxy.answer import Account, Answer
 from proxy.core.model import Request, Verdict
@@ -125,3 +126,10 @@ async def standing(
 async def house() -> AsyncIterator[Standing]:
     async with standing() as it:
         yield it
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run each test of the room on asyncio's own loop and on uvloop: the proxy runs on both."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
