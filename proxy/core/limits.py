@@ -77,6 +77,16 @@ class Ending(msgspec.Struct, frozen=True, array_like=True):
     refusal: Refusal | None = None
 
 
+class Adjustment(msgspec.Struct, frozen=True, array_like=True):
+    """What was used of a limit already, as an operator or another ledger says."""
+
+    bucket: str
+    log: tuple[tuple[float, float], ...]
+    """`(seconds ago, tokens)`, oldest first; calls in flight are among the newest."""
+    least: bool = False
+    """It is at least so much: a higher count stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Booked:
     """Granted; the spend is counted at `until`."""
@@ -162,20 +172,47 @@ def named(ending: Ending) -> set[str]:
     return spent | {figure.bucket for figure in ending.figures}
 
 
-def adjust(account: Account, bucket: str, used: float, rule: Rule, moment: Moment) -> Account:
-    """Set what is used of a limit; never below what is in flight."""
+def adjust(
+    account: Account, adjustment: Adjustment, rules: Mapping[str, Rule], moment: Moment
+) -> Account:
+    """Say what is used of a limit; never below what is in flight, which is among it."""
+    bucket, log = adjustment.bucket, adjustment.log
+    rule = rules[bucket]
     count = current(rule, account.counts.get(bucket), moment)
+    used = 0.0
+    for _, tokens in log:
+        used += tokens
+    if adjustment.least and used <= _used(rule, count):
+        return Account(account.head, {**account.counts, bucket: count})
     flying = buckets.in_flight(count, moment.now, rule.slot)
-    own = tallies.since(count.own, moment.now, rule.slot)
     rest = max(0.0, used - flying)
     if rule.kind == BUCKET:
-        level = rule.size - max(flying, used)
+        level = rule.size - (flying + rest)
         count = msgspec.structs.replace(count, level=level, owed=rest, told=UNTOLD)
     else:
-        slot = tallies.slot_at(moment.now, rule.slot)
-        foreign = tallies.added(EMPTY, slot, rest) if rest > 0 else EMPTY
+        own = tallies.since(count.own, moment.now, rule.slot)
+        foreign = _dated(rule, log, rest, moment.now)
         count = msgspec.structs.replace(count, own=own, foreign=foreign, told=UNTOLD)
     return Account(account.head, {**account.counts, bucket: count})
+
+
+def _dated(
+    rule: Rule, log: tuple[tuple[float, float], ...], rest: float, now: float
+) -> tallies.Tally:
+    """Return a tally of the oldest `rest` tokens of a log."""
+    tally = EMPTY
+    for ago, tokens in log:
+        part = min(tokens, rest)
+        if part > 0:
+            tally = tallies.added(tally, tallies.slot_at(now - ago, rule.slot), part)
+            rest -= part
+    return tally
+
+
+def _used(rule: Rule, count: Count) -> float:
+    if rule.kind == BUCKET:
+        return rule.size - count.level
+    return count.own.total + count.foreign.total
 
 
 def current(rule: Rule, count: Count | None, moment: Moment) -> Count:

@@ -1,11 +1,12 @@
 """What a ledger can be asked, and how the arithmetic answers it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from proxy.core import limits
 from proxy.core.counts import Moment
-from proxy.core.limits import Account, Booked, Decision, Ending, Order
+from proxy.core.limits import Account, Adjustment, Booked, Decision, Ending, Order
 from proxy.core.rules import Rule
 
 
@@ -29,11 +30,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """So much was used of a bucket already."""
+    """So much was used already."""
 
     upstream: str
-    bucket: str
-    used: float
+    adjustment: Adjustment
     rules: dict[str, Rule]
 
 
@@ -42,21 +42,19 @@ class Look:
     """How do these buckets stand?"""
 
     upstream: str
-    buckets: tuple[str, ...]
+    rules: dict[str, Rule]
 
 
 Question: TypeAlias = Spend | Settle | Adjust | Look
 
 
-def buckets(question: Question) -> frozenset[str]:
-    """Return the buckets that a question is about."""
-    match question:
-        case Look(buckets=named):
-            return frozenset(named)
-        case Spend(rules=rules) | Settle(rules=rules) | Adjust(rules=rules):
-            return frozenset(rules)
-        case _:
-            assert_never(question)
+Result: TypeAlias = tuple[Decision | None, Account, Moment]
+"""What was decided, and the account as it then stood."""
+
+
+def buckets(questions: Iterable[Question]) -> tuple[str, ...]:
+    """Return the buckets that questions are about, in a fixed order."""
+    return tuple(sorted({bucket for question in questions for bucket in question.rules}))
 
 
 def answered(
@@ -68,8 +66,8 @@ def answered(
             return limits.spend(account, order, rules, moment)
         case Settle(ending=ending, rules=rules):
             return limits.settle(account, ending, rules, moment), None
-        case Adjust(bucket=bucket, used=used, rules=rules):
-            return limits.adjust(account, bucket, used, rules[bucket], moment), None
+        case Adjust(adjustment=adjustment, rules=rules):
+            return limits.adjust(account, adjustment, rules, moment), None
         case Look():
             return account, None
         case _:

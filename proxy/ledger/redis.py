@@ -15,25 +15,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendLostError, BackendVersionError
 from proxy.backends.redis import Redis
-from proxy.core import limits
-from proxy.core.limits import VERSION, Booked
-from proxy.core.model import Denied
+from proxy.core.limits import VERSION
 from proxy.core.offsets import DRIFT
 from proxy.core.rules import Rule
-from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.ledger import wire
-from proxy.ledger.book import Book, Limits, lost
+from proxy.ledger.book import Limits
+from proxy.ledger.desk import Desk
 from proxy.ledger.gathering import Gathering
-from proxy.ledger.questions import Look, Question, Settle, Spend, buckets, given_back
-from proxy.ledger.states import Result
-from proxy.tasks import Tasks
-
-_log = structlog.get_logger("ledger")
+from proxy.ledger.questions import Question, Result, buckets
 
 _REPEAT_FOR = 0.5
 """Seconds for which a call whose answer was lost is repeated."""
@@ -49,7 +41,7 @@ class _Sight:
     asked: float
 
 
-class RedisLedger:
+class RedisLedger(Desk):
     """A ledger in Redis."""
 
     def __init__(
@@ -63,14 +55,12 @@ class RedisLedger:
         wall: Callable[[], float] = clock.wall,
     ) -> None:
         """Take an (opened) Redis, each upstream's limits, and the deadline of its commands, s."""
-        self.book = Book(boottime, wall)
-        self.book.configure(upstreams)
+        super().__init__(upstreams, boottime, wall)
         self._redis = redis
         self._namespace = namespace
         self._timeout = timeout
         self._boottime = boottime
         self._sights: dict[str, _Sight] = {}
-        self._tasks = Tasks(lambda name, error: _log.error("task_failed", task=name, error=error))
         self._gatherings: dict[str, Gathering[Question, Result]] = {}
 
     async def open(self) -> None:
@@ -92,57 +82,6 @@ class RedisLedger:
         """End what is under way; the connection is its owner's."""
         await self._tasks.close()
 
-    def configure(self, upstreams: Limits) -> None:
-        """Take the limits in force after a reload; the counts stay."""
-        self.book.configure(upstreams)
-
-    async def spend(self, bill: Bill) -> Granted | Denied:
-        """Spend all that the bill names, or nothing."""
-        order = self.book.order(bill)
-        rules = self.book.rules(bill.upstream, (bucket for bucket, _ in order.charges))
-        try:
-            result = await self._put(Spend(bill.upstream, order, rules))
-        except BackendError as error:
-            _log.warning("ledger_lost", upstream=bill.upstream, reason=str(error))
-            return lost()
-        decision, account, moment = result
-        assert decision is not None  # noqa: S101 - a spend is always decided
-        return self.book.answer(bill, order, decision, account, moment)
-
-    async def settle(self, receipt: Receipt, settled: Settled) -> None:
-        """Say how the exchange ended; where that cannot be told, it counts as booked."""
-        if not self.book.closes(receipt):
-            return
-        upstream = receipt.bill.upstream
-        ending = self.book.ending(receipt, settled)
-        await self._settle(
-            Settle(upstream, ending, self.book.rules(upstream, limits.named(ending)))
-        )
-
-    def levels(self, upstream: str) -> tuple[Level, ...]:
-        """Return how the upstream's counts stand, as last known here; makes no call."""
-        return self.book.levels(upstream)
-
-    def held_for(self, upstream: str) -> float:
-        """Return for how many more seconds the upstream is held, as last known here; else 0."""
-        return self.book.held_for(upstream)
-
-    async def snapshot(self, upstream: str) -> tuple[Level, ...]:
-        """Return how the upstream's counts stand now; as last known where Redis is lost."""
-        try:
-            _, account, moment = await self._put(Look(upstream, tuple(self.book.limits(upstream))))
-        except BackendError:
-            return self.book.levels(upstream)
-        return self.book.stand(upstream, account, moment)
-
-    # ── inside ──
-
-    async def _settle(self, question: Settle) -> None:
-        try:
-            await self._put(question)
-        except BackendError as error:
-            _log.warning("settlement_lost", upstream=question.upstream, reason=str(error))
-
     async def _put(self, question: Question) -> Result:
         gathering = self._gatherings.get(question.upstream)
         if gathering is None:
@@ -152,8 +91,7 @@ class RedisLedger:
 
     async def _ask(self, questions: list[Question]) -> list[Result]:
         upstream = questions[0].upstream
-        named = frozenset[str]().union(*map(buckets, questions))
-        rules = self.book.rules(upstream, named)
+        rules = self.book.rules(upstream, buckets(questions))
         asked = self._boottime()
         packed = await self._call(upstream, questions, rules)
         decisions, account, moment = wire.reply(packed, rules)
@@ -192,8 +130,3 @@ class RedisLedger:
     def _keys(self, upstream: str) -> tuple[str, str]:
         tag = f"{self._namespace}:{{{upstream}}}"
         return f"{tag}:ledger", f"{tag}:receipts"
-
-    def _orphaned(self, question: Question, result: Result) -> None:
-        """Give back what was granted to a caller that went away meanwhile."""
-        if isinstance(question, Spend) and isinstance(result[0], Booked):
-            self._tasks.start(self._settle(given_back(question, result[0])), "refund")

@@ -7,7 +7,7 @@
 -- ARGV[1]  MessagePack: {latest, epoch, {{bucket, rule}, ...}, {question, ...}}
 -- Returns  {MessagePack {now, wall, {decision, ...}}, head, count, ... in the order of the rules}
 --
--- Question  {0, order} | {1, ending} | {2, bucket, used} | {3}
+-- Question  {0, order} | {1, ending} | {2, adjustment} | {3}
 -- Decision  {0, until, probe} booked | {1, until} held | {2, index} short | {3} none
 -- Needs nothing beyond Redis 6.2: effects are replicated by default since 5.0, so TIME may be read.
 
@@ -427,18 +427,33 @@ local function settle(state, ending, moment)
   end
 end
 
-local function adjust(state, bucket, used, moment)
-  local rule, count = state.rules[bucket], state.counts[bucket]
+local function dated(rule, log, rest, now)
+  local tally = {{}, {}, 0}
+  for _, each in ipairs(log) do
+    local part = min(each[2], rest)
+    if part > 0 then
+      added(tally, slot_at(now - each[1], rule.slot), part)
+      rest = rest - part
+    end
+  end
+  return tally
+end
+
+local function adjust(state, adjustment, moment)  -- {bucket, {{ago, tokens}, ...}, least}
+  local rule, count = state.rules[adjustment[1]], state.counts[adjustment[1]]
   current(rule, count, moment)
+  local used, present = 0, count[2][3] + count[3][3]
+  for _, each in ipairs(adjustment[2]) do used = used + each[2] end
+  if rule.kind == BUCKET then present = rule.size - count[5] end
+  if adjustment[3] and used <= present then return end
   local flying = in_flight(count, moment.now, rule.slot)
   local rest = max(0, used - flying)
   count[4] = {0, 0, 0, 0, 0}
   if rule.kind == BUCKET then
-    count[5], count[7] = rule.size - max(flying, used), rest
+    count[5], count[7] = rule.size - (flying + rest), rest
   else
     since(count[2], moment.now, rule.slot)
-    count[3] = {{}, {}, 0}
-    if rest > 0 then added(count[3], slot_at(moment.now, rule.slot), rest) end
+    count[3] = dated(rule, adjustment[2], rest, moment.now)
   end
 end
 
@@ -496,7 +511,7 @@ for i, question in ipairs(request[4]) do
     end
   elseif kind == 2 then
     changed = true
-    adjust(state, question[2], question[3], moment)
+    adjust(state, question[2], moment)
   end
   decisions[i] = decision
 end

@@ -6,16 +6,15 @@ error: nothing is ever counted from 0 for want of understanding.
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 import msgspec
 
 from proxy.backends.database import Schema
 from proxy.backends.errors import BackendCorruptError, BackendVersionError
 from proxy.core import limits
-from proxy.core.counts import Count, Moment
-from proxy.core.limits import VERSION, Account, Decision, Head
-from proxy.ledger.questions import Question, answered, buckets
+from proxy.core.counts import Count
+from proxy.core.limits import VERSION, Account, Head
+from proxy.ledger.questions import Question, Result, answered, buckets
 
 SCHEMA = Schema(
     application_id=0x514C4731,
@@ -32,9 +31,6 @@ SCHEMA = Schema(
         """,
     ),
 )
-
-Result: TypeAlias = tuple[Decision | None, Account, Moment]
-"""What was decided, and the account as it then stood."""
 
 _HEAD = ""
 """Bucket under which an account's head stands."""
@@ -72,7 +68,7 @@ class States:
                 for index, question in enumerate(questions)
                 if question.upstream == upstream
             ]
-            named = frozenset().union(*(buckets(question) for _, question in group))
+            named = buckets(question for _, question in group)
             stored = self._load(connection, upstream, named)
             account, moment = limits.opened(stored, reading, wall)
             for index, question in group:
@@ -105,7 +101,7 @@ class States:
     # ── accounts ──
 
     def _load(
-        self, connection: sqlite3.Connection, upstream: str, named: frozenset[str]
+        self, connection: sqlite3.Connection, upstream: str, named: tuple[str, ...]
     ) -> Account:
         head = self._state(connection, upstream, _HEAD)
         counts = {bucket: self._state(connection, upstream, bucket) for bucket in named}

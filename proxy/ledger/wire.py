@@ -46,8 +46,8 @@ def _packed(question: Question) -> tuple[Any, ...]:
             return (0, order)
         case Settle(ending=ending):
             return (1, ending)
-        case Adjust(bucket=bucket, used=used):
-            return (2, bucket, used)
+        case Adjust(adjustment=adjustment):
+            return (2, adjustment)
         case Look():
             return (3,)
         case _:

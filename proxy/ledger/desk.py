@@ -1,0 +1,146 @@
+"""The desk: what every ledger does the same, whoever counts behind it.
+
+A ledger that cannot be reached denies; a settlement that cannot be told leaves the spend where it
+was booked. A grant whose caller went away meanwhile is given back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from proxy.backends.errors import BackendError
+from proxy.core import limits, transfers
+from proxy.core.limits import Adjustment, Booked
+from proxy.core.model import Denied
+from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
+from proxy.core.transfers import Carried
+from proxy.ledger.book import Book, Limits, lost
+from proxy.ledger.questions import Adjust, Look, Question, Result, Settle, Spend, given_back
+from proxy.tasks import Tasks
+
+_log = structlog.get_logger("ledger")
+
+
+class Desk(ABC):
+    """A ledger, but for where it counts."""
+
+    def __init__(
+        self, upstreams: Limits, boottime: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        """Take each upstream's limits, and the clocks: seconds since boot, and Unix time."""
+        self.book = Book(boottime, wall)
+        self.book.configure(upstreams)
+        self._tasks = Tasks(lambda name, error: _log.error("task_failed", task=name, error=error))
+
+    @abstractmethod
+    async def _put(self, question: Question) -> Result:
+        """Answer a question, and note the account as it then stands.
+
+        Raises:
+            BackendError: where the counts lie cannot be reached or read.
+
+        """
+
+    def configure(self, upstreams: Limits) -> None:
+        """Take the limits in force after a reload; the counts stay."""
+        self.book.configure(upstreams)
+
+    async def spend(self, bill: Bill) -> Granted | Denied:
+        """Spend all that the bill names, or nothing."""
+        order = self.book.order(bill)
+        rules = self.book.rules(bill.upstream, (bucket for bucket, _ in order.charges))
+        try:
+            result = await self._put(Spend(bill.upstream, order, rules))
+        except BackendError as error:
+            _log.warning("ledger_lost", upstream=bill.upstream, reason=str(error))
+            return lost()
+        decision, account, moment = result
+        assert decision is not None  # noqa: S101 - a spend is always decided
+        return self.book.answer(bill, order, decision, account, moment)
+
+    async def settle(self, receipt: Receipt, settled: Settled) -> None:
+        """Say how the exchange ended; where that cannot be told, it counts as booked."""
+        if not self.book.closes(receipt):
+            return
+        upstream = receipt.bill.upstream
+        ending = self.book.ending(receipt, settled)
+        await self._settle(
+            Settle(upstream, ending, self.book.rules(upstream, limits.named(ending)))
+        )
+
+    def levels(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand, as last known here; makes no call."""
+        return self.book.levels(upstream)
+
+    def held_for(self, upstream: str) -> float:
+        """Return for how many more seconds the upstream is held, as last known here; else 0."""
+        return self.book.held_for(upstream)
+
+    async def snapshot(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand now; as last known where the counts are lost."""
+        try:
+            _, account, moment = await self._put(self._look(upstream))
+        except BackendError:
+            return self.book.levels(upstream)
+        return self.book.stand(upstream, account, moment)
+
+    async def set_used(self, upstream: str, bucket: str, used: float) -> bool:
+        """Set what is used of a limit (what is in flight is among it); False: no such bucket.
+
+        Raises:
+            BackendError: the counts cannot be reached.
+
+        """
+        return await self._adjust(upstream, Adjustment(bucket, ((0.0, used),)))
+
+    async def take_over(self, carried: Iterable[Carried]) -> int:
+        """Take counts from another ledger, where they are higher; return how many were known here.
+
+        Raises:
+            BackendError: the counts cannot be reached.
+
+        """
+        known = 0
+        for each in carried:
+            adjustment = Adjustment(each.bucket, each.log, least=True)
+            known += await self._adjust(each.upstream, adjustment)
+        return known
+
+    async def carried(self) -> tuple[Carried, ...]:
+        """Return all counts, as another ledger can take them.
+
+        Raises:
+            BackendError: the counts cannot be reached.
+
+        """
+        found: list[Carried] = []
+        for upstream in self.book.upstreams:
+            _, account, moment = await self._put(self._look(upstream))
+            rules = self.book.rules(upstream, account.counts)
+            found += transfers.carried(upstream, account, rules, moment)
+        return tuple(found)
+
+    # ── inside ──
+
+    def _look(self, upstream: str) -> Look:
+        buckets = tuple(self.book.limits(upstream))
+        return Look(upstream, self.book.rules(upstream, buckets))
+
+    async def _adjust(self, upstream: str, adjustment: Adjustment) -> bool:
+        if adjustment.bucket not in self.book.limits(upstream):
+            return False
+        rules = self.book.rules(upstream, (adjustment.bucket,))
+        await self._put(Adjust(upstream, adjustment, rules))
+        return True
+
+    async def _settle(self, question: Settle) -> None:
+        try:
+            await self._put(question)
+        except BackendError as error:
+            _log.warning("settlement_lost", upstream=question.upstream, reason=str(error))
+
+    def _orphaned(self, question: Question, result: Result) -> None:
+        """Give back what was granted to a caller that went away meanwhile."""
+        if isinstance(question, Spend) and isinstance(result[0], Booked):
+            self._tasks.start(self._settle(given_back(question, result[0])), "refund")
