@@ -123,7 +123,7 @@ class Proxy:
         assert self.process is not None
         assert self.process.poll() is None, f"it ended by itself:\n{self.log}"
         try:
-            return (await ask(f"{self.admin}/readyz")).status == 200
+            return (await self.get_admin("/readyz")).status == 200
         except aiohttp.ClientError:
             return False
 
@@ -131,13 +131,17 @@ class Proxy:
         """Ask it, as a bot would."""
         return await ask(self.url + path, headers=headers)
 
+    async def get_admin(self, path: str) -> Got:
+        """Ask its admin listener."""
+        return await ask(self.admin + path)
+
     async def stats(self) -> dict[str, Any]:
         """Return `/api/v1/stats`."""
-        return dict((await ask(f"{self.admin}/api/v1/stats")).json())
+        return dict((await self.get_admin("/api/v1/stats")).json())
 
     async def quota(self, upstream: str, limit: str) -> dict[str, Any]:
         """Return one limit of `/api/v1/quota`."""
-        quota = (await ask(f"{self.admin}/api/v1/quota")).json()
+        quota = (await self.get_admin("/api/v1/quota")).json()
         return dict(quota["upstreams"][upstream]["limits"][limit])
 
     async def stop(self) -> int:

@@ -70,13 +70,13 @@ async def test_the_account_of_the_proxy_is_the_providers_account(
 ) -> None:
     """What stats and quota say was spent is what the provider counted."""
     proxy = await stage.proxy()
-    for symbol in ("BTCUSDT", "ETHUSDT", "BTCUSDT"):
-        await proxy.get(f"/binance/api/v3/ticker/price?symbol={symbol}")
+    for coin in ("bitcoin", "ethereum", "bitcoin"):
+        await proxy.get(f"/coingecko/api/v3/simple/price?ids={coin}&vs_currencies=usd")
 
     stats = await proxy.stats()
-    weight = await proxy.quota("binance", "weight")
+    minute = await proxy.quota("coingecko", "minute")
 
-    assert sandbox.counts("binance").requests == stats["upstream_calls"]
+    assert sandbox.counts("coingecko").requests == stats["upstream_calls"]
     assert (3, 1) == (stats["requests"], stats["calls_saved"])
     assert {"HIT": 1, "MISS": 2}.items() <= stats["verdicts"].items()
-    assert sandbox.counts("binance").spent == weight["used"]
+    assert sandbox.counts("coingecko").spent == minute["used"]
