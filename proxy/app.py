@@ -29,6 +29,7 @@ from proxy.fetches import Fetches, Landing
 from proxy.flights import Flights
 from proxy.flow import Flow, FlowParts
 from proxy.forwards import Forwards
+from proxy.hits import Hits
 from proxy.http.client import open_client
 from proxy.http.front import Front
 from proxy.http.listeners import serve_on, tls_context
@@ -140,7 +141,9 @@ def _flow(
 ) -> tuple[Flow, Queues]:
     time = asyncio.get_running_loop().time
     queues = Queues(kept.ledger, tasks, time)
-    cache = Cache(Memory(settings.memory), kept.store, tasks)
+    first_level = Memory(settings.memory)
+    cache = Cache(first_level, kept.store, tasks)
+    accounts = Accounts(kept.ledger)
     calls = Calls(
         CallParts(
             queues=queues,
@@ -158,7 +161,8 @@ def _flow(
         flights=flights,
         fetches=Fetches(calls, cache, tasks, time, clock.steady_wall),
         forwards=Forwards(calls, cache, tasks, clock.steady_wall),
-        accounts=Accounts(kept.ledger),
+        accounts=accounts,
+        hits=Hits(first_level, accounts, observer),
         observer=observer,
         time=time,
         now=clock.steady_wall,

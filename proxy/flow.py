@@ -30,6 +30,7 @@ from proxy.core.routing import Match, Routes
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
+from proxy.hits import Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
 
@@ -46,6 +47,7 @@ class FlowParts:
     fetches: Fetches
     forwards: Forwards
     accounts: Accounts
+    hits: Hits
     observer: Observer
     time: Callable[[], float]
     """A clock that never steps, for durations (seconds)."""
@@ -56,11 +58,22 @@ class FlowParts:
 
 
 class Flow:
-    """Serves requests. `routes` may be exchanged between two requests (a reload)."""
+    """Serves requests."""
 
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
+        self.configure(routes)
+
+    def configure(self, routes: Routes) -> None:
+        """Take the routes in force from the next request on."""
         self.routes = routes
+        self._parts.hits.configure(routes.upstreams.values())
+
+    def at_once(self, request: Request) -> Answer | None:
+        """Answer a known request whose entry is in the first level and fresh; else None."""
+        hits = self._parts.hits
+        hit = hits.find(request)
+        return None if hit is None else hits.answer(hit, self._parts.now())
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer one request; a problem is an answer too."""
@@ -105,7 +118,9 @@ class Flow:
         accounts = self._parts.accounts
         match plan:
             case Serve(entry, verdict, detail):
-                return accounts.entry(ask, entry, verdict, now, detail=detail)
+                answer = accounts.entry(ask, entry, verdict, now, detail=detail)
+                self._parts.hits.learn(ask, answer)
+                return answer
             case ServeThenRefresh(entry, validators, detail):
                 self._refresh(ask, Fetch(validators, stored, forward_reason="stale"))
                 return accounts.entry(ask, entry, Verdict.STALE, now, detail=detail)

@@ -18,6 +18,7 @@ from proxy.fetches import Fetches, Landing
 from proxy.flights import Flights
 from proxy.flow import Flow, FlowParts
 from proxy.forwards import Forwards
+from proxy.hits import Hits
 from proxy.observation import CallObservation, HoldObservation, Observation, StoreObservation
 from proxy.ports import BrokenExchangeError, Exchange, Outbound
 from proxy.queues import Queues
@@ -41,13 +42,21 @@ class Response:
     received_at: float = 0.0
     aborted: bool = False
     length_known: bool = True
+    pause: asyncio.Event | None = None
+    """Holds the rest of the body back, after its first part, until the test sets it."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first part of the body has been taken."""
 
     @property
     def content_length(self) -> int | None:
         return sum(map(len, self.parts)) if self.length_known else None
 
     async def body(self) -> AsyncIterator[bytes]:
-        for part in self.parts:
+        for position, part in enumerate(self.parts):
+            if position == 1:
+                self.reached.set()
+                if self.pause is not None:
+                    await self.pause.wait()
             yield part
         if self.broken:
             raise BrokenExchangeError(Failure.PROTOCOL, "cut short")
@@ -63,6 +72,7 @@ class ScriptedUpstream:
     now: Callable[[], float]
     answers: deque[Response | Failed] = field(default_factory=lambda: deque([Response()]))
     sent: list[Outbound] = field(default_factory=list)
+    exchanges: list[Response] = field(default_factory=list)
 
     async def send(self, outbound: Outbound) -> Exchange | Failed:
         self.sent.append(outbound)
@@ -71,7 +81,9 @@ class ScriptedUpstream:
             return answer
         if answer.gate is not None:
             await answer.gate.wait()
-        return replace(answer, requested_at=self.now(), received_at=self.now())
+        exchange = replace(answer, requested_at=self.now(), received_at=self.now())
+        self.exchanges.append(exchange)
+        return exchange
 
 
 @dataclass
@@ -217,7 +229,7 @@ class House:
         time = asyncio.get_running_loop().time
         self.queues = Queues(self.ledger, self.tasks, time)
         cache = Cache(self.first_level, self.store, self.tasks)
-        calls = Calls(
+        self.calls = Calls(
             CallParts(
                 queues=self.queues,
                 ledger=self.ledger,
@@ -229,12 +241,14 @@ class House:
             )
         )
         flights: Flights[Landing] = Flights(self.tasks)
+        accounts = Accounts(self.ledger)
         parts = FlowParts(
             cache=cache,
             flights=flights,
-            fetches=Fetches(calls, cache, self.tasks, time, lambda: self.clock),
-            forwards=Forwards(calls, cache, self.tasks, lambda: self.clock),
-            accounts=Accounts(self.ledger),
+            fetches=Fetches(self.calls, cache, self.tasks, time, lambda: self.clock),
+            forwards=Forwards(self.calls, cache, self.tasks, lambda: self.clock),
+            accounts=accounts,
+            hits=Hits(self.first_level, accounts, self.recorder),
             observer=self.recorder,
             time=time,
             now=lambda: self.clock,

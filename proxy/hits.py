@@ -1,0 +1,141 @@
+"""The shortest way: hits of the first level, for requests that were answered from it before.
+
+A request that says nothing special (no condition, range, cache directive, credential) is answered
+again as the last one like it was, for as long as the entry in the first level is the very same and
+fresh: the answer is made anew once a second, when Age and RateLimit change, and shared in between.
+Nothing is decided here: what is not known, or not so any more, goes the ordinary way, which is
+where it is learnt. Under `obey` nothing is learnt (any field may select a variant).
+
+What an answer depends on, and where that stands:
+    listener, Host, target, Accept, fields that an endpoint keys    `_Head`
+    the client, where it is a configured one                        never learnt
+    configuration                                                   `clear()` at each reload
+    the entry                                                       looked up again, each time
+    time                                                            `Hit.until`
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from proxy.accounts import Accounts
+from proxy.answer import Answer
+from proxy.asked import Asked
+from proxy.core.model import Entry, Policy, Request, Verdict
+from proxy.core.privacy import SIGNATURE_HEADERS, TOKEN_HEADERS
+from proxy.core.upstreams import Upstream
+from proxy.observation import Counter, Observer
+from proxy.ports import FirstLevel
+
+MOST: Final = 65_536
+"""Heads known; the one that was learnt first makes room."""
+
+LONGEST: Final = 2048
+"""Characters of a target that is worth knowing."""
+
+_SPECIAL: Final = frozenset(
+    {
+        "cache-control", "if-match", "if-modified-since", "if-none-match", "if-range",
+        "if-unmodified-since", "pragma", "range",
+    }
+) | TOKEN_HEADERS | SIGNATURE_HEADERS  # fmt: skip
+"""Fields that may ask for something else than the stored answer: never the shortest way."""
+
+_Head: TypeAlias = tuple[object, ...]
+
+
+class Hit:
+    """A request that is known, and its answer as of now."""
+
+    __slots__ = ("answer", "asked", "counter", "entry", "until")
+
+    def __init__(self, asked: Asked, entry: Entry, counter: Counter) -> None:
+        self.asked = asked
+        self.entry = entry
+        self.counter = counter
+        self.answer: Answer | None = None
+        self.until = 0.0
+        """Time of the entries' clock from which on `answer` must be made anew, or is none."""
+
+
+class Hits:
+    """Known requests of this process."""
+
+    def __init__(self, first_level: FirstLevel, accounts: Accounts, observer: Observer) -> None:
+        """Take where entries are, what makes answers, and who counts."""
+        self._first_level = first_level
+        self._accounts = accounts
+        self._observer = observer
+        self._known: OrderedDict[_Head, Hit] = OrderedDict()
+        self._keyed: frozenset[str] = frozenset()
+        self._special = _SPECIAL
+
+    def configure(self, upstreams: Iterable[Upstream]) -> None:
+        """Forget all, and learn which fields matter to these upstreams."""
+        self._known.clear()
+        keyed, special = {"accept"}, set(_SPECIAL)
+        for upstream in upstreams:
+            special |= upstream.private_headers | upstream.secret_headers
+            if upstream.credentials.header:
+                special.add(upstream.credentials.header.lower())
+            for endpoint in upstream.endpoints:
+                keyed |= {name.lower() for name in endpoint.headers}
+        self._keyed, self._special = frozenset(keyed), frozenset(special)
+
+    def find(self, request: Request) -> Hit | None:
+        """Return the hit that a request is known to be; whether it is one now, `answer` says."""
+        head = self._head(request)
+        return None if head is None else self._known.get(head)
+
+    def answer(self, hit: Hit, now: float) -> Answer | None:
+        """Return the answer as of `now`, and count it; None: not a hit any more."""
+        entry = self._first_level.get(hit.entry.key)
+        if entry is hit.entry:
+            if now < hit.until:
+                hit.counter.hit(entry.initial_age + now - entry.received_at)
+                return hit.answer
+            age, most = entry.age(now), hit.asked.match.endpoint.max_age
+            left = (entry.lifetimes.ttl if most is None else min(entry.lifetimes.ttl, most)) - age
+            if left > 0:
+                hit.answer = self._accounts.entry(hit.asked, entry, Verdict.HIT, now)
+                hit.until = now + min(1.0 - age % 1.0, left)
+                hit.counter.hit(age)
+                return hit.answer
+        return None
+
+    def learn(self, asked: Asked, answer: Answer) -> None:
+        """Remember a request that was answered from a fresh entry just now."""
+        entry, request = answer.entry, asked.request
+        if entry is None or answer.account.verdict is not Verdict.HIT or answer.account.detail:
+            return
+        if asked.match.endpoint.policy is Policy.OBEY or request.client.name:
+            return  # a configured client's requests are counted one by one
+        head = self._head(request)
+        if head is None:
+            return
+        account = answer.account
+        counter = self._observer.endpoint(account.upstream, account.endpoint)
+        self._known[head] = Hit(asked, entry, counter)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
+
+    def _head(self, request: Request) -> _Head | None:
+        """Return all of a request that its answer may depend on; None: the ordinary way."""
+        if request.method != "GET" or request.has_body or request.client.name:
+            return None
+        if len(request.path) + len(request.query) > LONGEST:
+            return None
+        said: list[tuple[str, str]] = []
+        for name, value in request.fields:
+            lowered = name.lower()
+            if lowered in self._special:
+                return None
+            if lowered in self._keyed:
+                said.append((lowered, value))
+        return (
+            request.path,
+            request.query,
+            request.host,
+            request.port,
+            *said,
+        )

@@ -1,0 +1,141 @@
+"""The shortest way: the same answer as the ordinary way, or none."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.answer import Answer
+from proxy.core.fields import Fields
+from proxy.core.model import Client, Policy, Request
+from tests.house import House, endpoint, upstream
+
+PATH, QUERY = "/coingecko/price", "ids=bitcoin"
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    built = House()
+    yield built
+    await built.close()
+
+
+def asking(
+    fields: Fields = (), method: str = "GET", query: str = QUERY, client: Client | None = None
+) -> Request:
+    return Request(method, PATH, query, fields, "proxy", 8080, client or Client())
+
+
+async def known(house: House, fields: Fields = ()) -> None:
+    """Ask twice: a miss, and the hit that is learnt."""
+    for _ in range(2):
+        await house.flow.serve(asking(fields), None)
+
+
+def same(one: Answer | None, other: Answer) -> bool:
+    return one is not None and (one.status, one.fields, one.body, one.account) == (
+        other.status,
+        other.fields,
+        other.body,
+        other.account,
+    )
+
+
+async def test_known_hits_are_the_ordinary_ones(house: House) -> None:
+    """At every age until it ends, the short way answers what the ordinary way does."""
+    await known(house)
+    for step in (0.0, 0.4, 0.7, 10.0, 30.0, 18.8):
+        house.clock += step
+        quick = house.flow.at_once(asking())
+
+        assert same(quick, await house.flow.serve(asking(), None)), house.clock
+
+
+async def test_a_miss_is_never_answered(house: House) -> None:
+    """What is not known, or no longer fresh, goes the ordinary way."""
+    assert house.flow.at_once(asking()) is None
+
+    await known(house)
+    house.clock += 60
+
+    assert house.flow.at_once(asking()) is None
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("Cache-Control", "max-age=0"),
+        ("If-None-Match", '"a"'),
+        ("Range", "bytes=0-1"),
+        ("Authorization", "Bearer a"),
+        ("Cookie", "a=b"),
+        ("X-CG-Demo-API-Key", "theirs"),
+        ("Accept", "text/html"),
+    ],
+)
+async def test_special_requests_are_not_known(house: House, field: tuple[str, str]) -> None:
+    """A field that may ask for something else takes a request off the short way."""
+    await known(house)
+
+    assert house.flow.at_once(asking((field,))) is None
+
+
+async def test_a_header_that_never_repeats_does_not_matter(house: House) -> None:
+    """What is not keyed is not sent, so it cannot make another answer."""
+    await known(house)
+
+    assert house.flow.at_once(asking((("traceparent", "00-1"), ("User-Agent", "bot"))))
+
+
+async def test_only_the_very_entry_is_given(house: House) -> None:
+    """A purge and a newer entry are in force from the next request on."""
+    await known(house)
+    [key] = house.first_level.entries
+    house.first_level.delete(key)
+
+    assert house.flow.at_once(asking()) is None
+
+
+async def test_other_methods_and_configured_clients(house: House) -> None:
+    """HEAD has no body to share, and a configured client is counted by name."""
+    await known(house)
+
+    assert house.flow.at_once(asking(method="HEAD")) is None
+    assert house.flow.at_once(asking(client=Client(name="grid-1"))) is None
+
+
+async def test_a_reload_forgets(house: House) -> None:
+    """New routes are in force from the next request on."""
+    await known(house)
+    house.flow.configure(house.flow.routes)
+
+    assert house.flow.at_once(asking()) is None
+
+
+async def test_counted(house: House) -> None:
+    """Every hit is counted once."""
+    await known(house)
+    for _ in range(3):
+        house.flow.at_once(asking())
+
+    assert house.recorder.hits == 3
+
+
+async def test_obey_is_never_learnt() -> None:
+    """Under `obey` any field may select another variant."""
+    fields = (("Content-Type", "application/json"), ("Cache-Control", "max-age=60"))
+    house = House(upstream(endpoint("price", "/price", policy=Policy.OBEY)))
+    house.provider.answers[0].fields = fields  # type: ignore[union-attr]  # it is a Response
+    await known(house)
+
+    assert house.flow.at_once(asking()) is None
+    await house.close()
+
+
+async def test_max_age_holds(house: House) -> None:
+    """The oldest answer ever given is not older than the endpoint allows."""
+    built = House(upstream(endpoint("price", "/price", max_age=5.0)))
+    await known(built)
+    built.clock += 5.0
+
+    assert built.flow.at_once(asking()) is None
+    await built.close()
