@@ -3,6 +3,13 @@
 One spend is one request on the wire. What was granted and never sent is refunded; what was sent
 stays spent, whatever came of it. A hold is in the ledger before anyone hears of the answer; other
 settling goes on behind the answer.
+
+The interleaving that `_read` defends against:
+    1. the head has come, and the pump takes the body in;
+    2. the caller goes while the first bytes are awaited, so nobody will ever read the body;
+    3. the body is endless, or too large to be kept: its pump would wait for a reader for ever, and
+       hold the upstream's connection.
+    So whoever leaves without handing the arrival on releases it, and the pump drops the rest.
 """
 
 import asyncio
@@ -16,7 +23,7 @@ from proxy.core.codings import GZIP, gunzip, is_gzip
 from proxy.core.fields import Fields, without
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
-from proxy.core.signals import Signals, reads_body, signals
+from proxy.core.signals import Signals, own_date, reads_body, signals
 from proxy.core.spending import Bill, Granted, Receipt, Settled
 from proxy.observation import CallObservation, HoldObservation, Observer
 from proxy.ports import BrokenExchangeError, Exchange, Ledger, Outbound, UpstreamClient
@@ -27,6 +34,8 @@ OFF_LOOP = 256 * 1024
 """Bytes above which a body is decompressed in a thread, so that others do not wait."""
 CLEANED = 16 * 1024 * 1024
 """Bytes of a body that can be cleaned of keys; a larger one is not given at all."""
+ABANDONED = "abandoned"
+"""The failure of a call whose caller went before its answer came."""
 AT_ONCE = 0.02
 """Seconds that asking a ledger may take: what takes longer has waited for quota."""
 
@@ -49,6 +58,8 @@ class Call:
     """The same, where the head does not say how long the body will be."""
     keep: float
     """Bytes up to which a body can be stored."""
+    own_credentials: bool = False
+    """The proxy's own key goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +128,36 @@ class Calls:
         sent_at = parts.time()
         left = call.deadline - sent_at
         if left <= 0:
-            await parts.ledger.settle(receipt, UNSENT)
+            self._settle(receipt, UNSENT)
             return Failed(Failure.TIMEOUT, sent=False, detail="no time was left to ask")
-        outbound = call.outbound
-        head = await parts.client.send(outbound.within(left))
-        if isinstance(head, Failed):
-            result: Answered | Failed = head
-            self._settle(receipt, Settled(sent=head.sent, answered=False))
-        else:
-            result = await self._read(call, receipt, head)
-        parts.observer.observe_call(_observation(call, result, parts.time() - sent_at))
+        result: Answered | Failed | None = None
+        try:
+            head = await parts.client.send(call.outbound.within(left))
+            if isinstance(head, Failed):
+                result = head
+                self._settle(receipt, Settled(sent=head.sent, answered=False))
+            else:
+                result = await self._read(call, receipt, head)
+        finally:
+            parts.observer.observe_call(_observation(call, result, parts.time() - sent_at))
         return result
 
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
         """Take in the body as far as it must be known before anyone is answered."""
-        upstream = call.match.upstream
         arrival = Arrival(exchange, call.keep)
-        self._parts.tasks.start(arrival.pump(), f"body {upstream.name}")
+        self._parts.tasks.start(arrival.pump(), f"body {call.bill.upstream}")
+        result: Answered | Failed | None = None
+        try:
+            result = await self._taken_in(call, receipt, exchange, arrival)
+        finally:
+            if not isinstance(result, Answered) or result.body is not arrival:
+                arrival.release()
+        return result
+
+    async def _taken_in(
+        self, call: Call, receipt: Receipt, exchange: Exchange, arrival: Arrival
+    ) -> Answered | Failed:
+        upstream = call.match.upstream
         needed = reads_body(upstream, call.match.endpoint, exchange.status)
         if not needed:
             self._note(call, receipt, exchange, b"")
@@ -159,14 +183,13 @@ class Calls:
         if said.hold is not None:
             hold = HoldObservation(call.bill.upstream, said.hold.reason, said.hold.seconds)
             self._parts.observer.observe_hold(hold)
-        settling = self._parts.ledger.settle(receipt, _settled(exchange, said))
-        await asyncio.shield(self._parts.tasks.start(settling, "settle"))
-        self._parts.queues.changed(call.bill.upstream)
+        # Waited for, not awaited: its error is the group's to tell, and takes nobody's answer.
+        await asyncio.wait((self._settle(receipt, self._settled(exchange, said)),))
         return said
 
     def _note(self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes) -> None:
         """Settle behind the answer with what its head says."""
-        self._settle(receipt, _settled(exchange, self._signals(call, exchange, content)))
+        self._settle(receipt, self._settled(exchange, self._signals(call, exchange, content)))
 
     def _signals(self, call: Call, exchange: Exchange, content: bytes) -> Signals:
         match = call.match
@@ -175,18 +198,22 @@ class Calls:
             match.upstream, match.endpoint, exchange.status, exchange.fields, content, wall
         )
 
-    def _settle(self, receipt: Receipt, settled: Settled) -> None:
+    def _settled(self, exchange: Exchange, said: Signals) -> Settled:
+        return Settled(
+            sent=True,
+            answered=True,
+            status=exchange.status,
+            reports=said.reports,
+            hold=said.hold,
+            date=own_date(exchange.fields, self._parts.wall()),
+        )
+
+    def _settle(self, receipt: Receipt, settled: Settled) -> asyncio.Task[None]:
         async def settle() -> None:
             await self._parts.ledger.settle(receipt, settled)
             self._parts.queues.changed(receipt.bill.upstream)
 
-        self._parts.tasks.start(settle(), "settle")
-
-
-def _settled(exchange: Exchange, said: Signals) -> Settled:
-    return Settled(
-        sent=True, answered=True, status=exchange.status, reports=said.reports, hold=said.hold
-    )
+        return self._parts.tasks.start(settle(), "settle")
 
 
 def _answered(call: Call, exchange: Exchange, body: bytes | Arrival, said: Signals) -> Answered:
@@ -203,16 +230,18 @@ def _answered(call: Call, exchange: Exchange, body: bytes | Arrival, said: Signa
     )
 
 
-def _observation(call: Call, result: Answered | Failed, duration: float) -> CallObservation:
+def _observation(call: Call, result: Answered | Failed | None, duration: float) -> CallObservation:
+    failure = ABANDONED if result is None else ""
     return CallObservation(
         upstream=call.bill.upstream,
         endpoint=call.match.endpoint.name,
         duration=duration,
-        status=None if isinstance(result, Failed) else result.status,
-        failure=result.failure.value if isinstance(result, Failed) else "",
+        status=result.status if isinstance(result, Answered) else None,
+        failure=result.failure.value if isinstance(result, Failed) else failure,
         cost=sum(charge.cost for charge in call.bill.charges[:1]),
         method=call.outbound.method,
         sent=result.sent if isinstance(result, Failed) else True,
+        own_credentials=call.own_credentials,
     )
 
 

@@ -129,6 +129,7 @@ class Fetches:
             buffer=buffer,
             buffer_unknown=buffer,
             keep=endpoint.max_size,
+            own_credentials=out.own_credentials,
         )
 
     def _settled(self, asked: Asked, plan: Fetch, result: Answered | Denied | Failed) -> Settled:

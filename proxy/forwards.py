@@ -108,6 +108,7 @@ class Forwards:
             buffer=HAND_THROUGH,
             buffer_unknown=0,  # an endless body is passed on from its first byte
             keep=0,
+            own_credentials=out.own_credentials,
         )
 
 

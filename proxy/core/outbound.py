@@ -67,6 +67,8 @@ class Outgoing:
     target: str
     """Raw path and query, without the base URL's own path."""
     fields: Fields
+    own_credentials: bool = False
+    """The proxy's own key goes with it."""
 
 
 def manner(match: Match, plan: Fetch | Forward) -> Manner:
@@ -89,7 +91,9 @@ def outgoing(match: Match, request: Request, how: Manner, validators: Fields = (
         fields = replaced(fields, _own_header(match.upstream))
     if validators:
         fields = tuple(each for each in fields if each[0].lower() not in _CONDITIONS) + validators
-    return Outgoing(method, _target(match, how, theirs=theirs, own=own), fields)
+    target = _target(match, how, theirs=theirs, own=own)
+    keyed = own and bool(match.upstream.credentials.value)
+    return Outgoing(method, target, fields, own_credentials=keyed)
 
 
 def redacted(target: str, upstream: Upstream) -> str:

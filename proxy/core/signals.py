@@ -20,6 +20,10 @@ from proxy.core.fields import Fields, first
 from proxy.core.spending import HoldFor, Report
 from proxy.core.upstreams import BodyCheck, Endpoint, Upstream, Usage
 
+_WAYSIDE = frozenset(
+    {"age", "via", "x-cache", "cf-ray", "cf-cache-status", "x-amz-cf-id", "x-served-by"}
+)
+"""Fields of caches and CDNs, which write Date by their own clock."""
 BODY_SEARCHED = 64 * 1024
 """Bytes of a body in which texts ("banned until", a block's words) are looked for."""
 
@@ -87,6 +91,18 @@ def retry_after(fields: Fields, wall: float) -> float | None:
         date = dates.parse(value.strip(), wall)
         return None if date is None else max(0.0, date - wall)
     return seconds
+
+
+def own_date(fields: Fields, wall: float) -> float | None:
+    """Return the epoch seconds of Date, where the provider itself wrote it just now.
+
+    An answer that was stored on the way (Age), or that a CDN or cache has marked as its own, says
+    that other clock's time: None.
+    """
+    value = first(fields, "date")
+    if value is None or any(name.lower() in _WAYSIDE for name, _ in fields):
+        return None
+    return dates.parse(value.strip(), wall)
 
 
 def _banned_for(patterns: tuple[str, ...], text: str, wall: float) -> float | None:
