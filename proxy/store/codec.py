@@ -16,6 +16,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from math import isfinite
 from typing import Final
 
@@ -34,7 +35,7 @@ BIG: Final = 32 * 1024
 _HEADER: Final = struct.Struct(">Bd")
 _LEVEL: Final = 5
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-_STATUSES: Final = range(100, 1000)
+_FORMS: Final = frozenset({"", GZIP})
 
 
 class _Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -137,7 +138,7 @@ def _entry(record: _Record) -> Entry:
         record.requested_at,
         record.received_at,
         record.initial_age,
-        Lifetimes(*record.lifetimes),
+        _lifetimes(*record.lifetimes),
         record.request_fields,
         record.tags,
         frozenset(record.flags),
@@ -145,14 +146,25 @@ def _entry(record: _Record) -> Entry:
     return _unescaped(entry) if record.escaped else entry
 
 
+@lru_cache(maxsize=1024)
+def _lifetimes(
+    ttl: float, stale_while_revalidate: float, stale_if_error: float, keep: float
+) -> Lifetimes:
+    """Return the one copy of lifetimes that an endpoint's entries all have."""
+    return Lifetimes(ttl, stale_while_revalidate, stale_if_error, keep)
+
+
 def _plausible(record: _Record) -> bool:
     """Whether the figures can be those of an entry: no NaN must ever be compared."""
-    times = (record.requested_at, record.received_at, record.initial_age)
+    ttl, revalidate, error, keep = record.lifetimes
     return (
-        record.status in _STATUSES
-        and record.encoding in {"", GZIP}
-        and all(isfinite(time) for time in times)
-        and all(seconds >= 0.0 for seconds in record.lifetimes)
+        100 <= record.status < 1000  # noqa: PLR2004 - three digits (RFC 9110 section 15)
+        and record.encoding in _FORMS
+        and isfinite(record.requested_at + record.received_at + record.initial_age)
+        and ttl >= 0.0
+        and revalidate >= 0.0
+        and error >= 0.0
+        and keep >= 0.0
     )
 
 
