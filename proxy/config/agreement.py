@@ -1,7 +1,7 @@
 """What must agree between files: one name, prefix, host and port for each; who may come in."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from proxy.config.addresses import parse_address
 from proxy.config.problems import Path, Problem
@@ -29,12 +29,14 @@ def check_upstreams(parts: Sequence[Part]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for validated, upstream in parts:
         marks: list[tuple[str, str, Path]] = [("name", upstream.name, ("name",))]
-        marks.append(("prefix", upstream.prefix, ("prefix",)))
+        if ("name", upstream.name) not in seen or "prefix" in validated.written():
+            marks.append(("prefix", upstream.prefix, ("prefix",)))
         marks += [("host", host, ("hosts", i)) for i, host in enumerate(upstream.hosts)]
         for what, value, path in marks:
-            first = seen.setdefault((what, value), validated.document.file)
-            if seen[what, value] != validated.document.file or _twice(marks, what, value):
+            if (what, value) in seen:
+                first = seen[what, value]
                 validated.complain(path, f"the {what} {value!r} is taken already, in {first}")
+            seen.setdefault((what, value), validated.document.file)
         for endpoint in upstream.endpoints:
             _check_payable(validated, upstream, endpoint)
 
@@ -43,17 +45,17 @@ def check_listeners(main: Validated[ProxyFile], parts: Sequence[Part], settings:
     """Complain of ports that are used twice, and of doors that stand open."""
     taken: dict[int, str] = {}
     closed = settings.clients is None and not (main.model is not None and main.model.open)
-    by_name = {upstream.name: validated for validated, upstream in parts}
-    for listener in (settings.admin.listener, *settings.listeners):
-        where: Validated[ProxyFile] | Validated[UpstreamFile] = main
-        if listener.upstream:
-            where = by_name[listener.upstream]
-        is_admin = listener is settings.admin.listener
-        path: Path = ("admin", "listen") if is_admin else ("listen",)
-        name = "admin" if is_admin else listener.upstream or "traffic"
+    by_name: dict[str, Validated[Any]] = {each.name: validated for validated, each in parts}
+    for index, listener in enumerate((settings.admin.listener, *settings.listeners), start=-1):
+        where = by_name.get(listener.upstream, main)
+        path: Path = ("admin", "listen") if index < 0 else ("listen",)
+        if ("listen", index) in main.document.values and where is main:
+            path = ("listen", index)
+        name = "admin" if index < 0 else f"{listener.upstream or 'traffic'} {index}"
         if listener.port and taken.setdefault(listener.port, name) != name:
-            where.complain(path, f"port {listener.port} is {taken[listener.port]}'s already")
-        if closed and not is_admin and not listener.loopback:
+            owner = taken[listener.port].partition(" ")[0]
+            where.complain(path, f"port {listener.port} is taken already, by {owner}")
+        if closed and index >= 0 and not listener.loopback:
             where.complain(
                 path,
                 f"{listener.address} is reachable from beyond this machine: name the `clients`"
@@ -102,6 +104,10 @@ def _upstream_warnings(validated: Validated[UpstreamFile], upstream: Upstream) -
         yield document.problem(("name",), f"{upstream.name} is disabled: {upstream.disabled}")
     if not upstream.limits:
         yield document.problem(("name",), "has no limits: nothing holds calls to it back")
+    if validated.model is not None:
+        for name, rule in validated.model.endpoints.items():
+            if rule.upstream_cache_control == "obey" and rule.ttl is not None:
+                yield document.problem(("endpoints", name, "ttl"), "is not used under `obey`")
     costs = [*(each.cost for each in upstream.endpoints), upstream.unmatched_cost]
     named = {name for cost in costs for name, _ in cost.named}
     for limit in upstream.limits:
@@ -109,10 +115,6 @@ def _upstream_warnings(validated: Validated[UpstreamFile], upstream: Upstream) -
             yield document.problem(
                 ("limits", limit.name), "is never spent: `scope: named`, and no cost names it"
             )
-
-
-def _twice(marks: Sequence[tuple[str, str, Path]], what: str, value: str) -> bool:
-    return sum(mark[:2] == (what, value) for mark in marks) > 1
 
 
 def _check_payable(

@@ -27,9 +27,7 @@ class Installation:
 
     def listeners(self) -> tuple[Listener, ...]:
         """Return the listeners for traffic."""
-        several = isinstance(self._validated.document.data, dict) and isinstance(
-            self._validated.document.data.get("listen"), list
-        )
+        several = ("listen", 0) in self._validated.document.values
         return tuple(
             self._listener(each, ("listen", index) if several else ("listen",))
             for index, each in enumerate(self._file.listen)
@@ -81,7 +79,7 @@ class Installation:
         try:
             address = parse_address(file.address)
         except ValueError as error:
-            self._validated.complain((*path, "address"), str(error))
+            self._validated.complain(self._place(path, "address"), str(error))
             address = Address("127.0.0.1", 0)
         if (file.tls_certificate is None) != (file.tls_key is None):
             self._validated.complain(path, "TLS needs both `tls_certificate` and `tls_key`")
@@ -98,7 +96,7 @@ class Installation:
         try:
             kind = store_kind(file.url)
         except ValueError as error:
-            self._validated.complain((*path, "url"), str(error))
+            self._validated.complain(self._place(path, "url"), str(error))
         return StoreSettings(
             kind=kind,
             url=file.url,
@@ -112,6 +110,10 @@ class Installation:
             tls_ca=self._existing((*path, "tls_ca"), file.tls_ca),
             max_size=file.max_size,
         )
+
+    def _place(self, path: Path, word: str) -> Path:
+        """Return where `word` stands: in a mapping, or as the plain text in place of one."""
+        return (*path, word) if (*path, word) in self._validated.document.values else path
 
     def _existing(self, path: Path, name: str | None) -> FilePath | None:
         if not name:

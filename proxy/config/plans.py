@@ -4,8 +4,9 @@
 that needs a key and has none disables the upstream: nothing is sent until it is there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from proxy.config.addresses import parse_base_url
 from proxy.config.limits import limit
 from proxy.config.problems import Path
 from proxy.config.schema_upstream import CredentialsFile, LimitFile, PlanFile, UpstreamFile
@@ -21,7 +22,6 @@ class Chosen:
 
     name: str
     base_url: str
-    base_url_path: Path
     credentials: Credentials
     limits: tuple[Limit, ...]
     disabled: str = ""
@@ -31,17 +31,17 @@ def chosen(validated: Validated[UpstreamFile], file: UpstreamFile) -> Chosen:
     """Choose the plan; the others are checked too."""
     common = _limits(validated, file.limits, ("limits",))
     own = _credentials(validated, file.credentials, ("credentials",), required=False)
-    plans = {
-        name: _plan(validated, file, name, plan, common, own) for name, plan in file.plans.items()
-    }
+    base_url = _base_url(validated, file.base_url, ("base_url",))
+    without = Chosen("", base_url, own, tuple(common.values()))
+    plans = {name: _plan(validated, name, plan, without) for name, plan in file.plans.items()}
     if not file.plans:
         if file.plan is not None and not validated.written("plans"):
             validated.complain(("plan",), "there are no `plans` to choose from")
-        return _with_need(Chosen("", file.base_url, ("base_url",), own, tuple(common.values())))
+        return _with_need(without)
     name = file.plan or AUTO
     if name != AUTO and name not in plans:
         if name not in validated.written("plans"):
-            allowed = ", ".join([AUTO, *plans])
+            allowed = ", ".join([AUTO, *(each for each in plans if each != AUTO)])
             validated.complain(("plan",), f"there is no such plan; allowed: {allowed}")
         name = AUTO
     return _with_need(_automatic(plans) if name == AUTO else plans[name])
@@ -59,32 +59,31 @@ def _with_need(plan: Chosen) -> Chosen:
         return plan
     what = f"set {key.variable}" if key.variable else "its credentials have no value"
     where = f"plan {plan.name} needs a key" if plan.name else "needs a key"
-    return Chosen(
-        plan.name, plan.base_url, plan.base_url_path, key, plan.limits, f"{where}: {what}"
-    )
+    return replace(plan, disabled=f"{where}: {what}")
 
 
-def _plan(
-    validated: Validated[UpstreamFile],
-    file: UpstreamFile,
-    name: str,
-    plan: PlanFile,
-    common: dict[str, Limit],
-    own: Credentials,
-) -> Chosen:
+def _plan(validated: Validated[UpstreamFile], name: str, plan: PlanFile, without: Chosen) -> Chosen:
+    """Return a plan: what it does not say is as it is `without` plans."""
     path: Path = ("plans", name)
-    where: Path
     if name == AUTO:
         validated.complain(path, "no plan can be called auto: that chooses among them", of_key=True)
+    common = {limit.name: limit for limit in without.limits}
     limits = common | _limits(validated, plan.limits, (*path, "limits"))
-    credentials = own
+    base_url, credentials = without.base_url, without.credentials
+    if plan.base_url is not None:
+        base_url = _base_url(validated, plan.base_url, (*path, "base_url"))
     if plan.credentials is not None:
         where = (*path, "credentials")
         credentials = _credentials(validated, plan.credentials, where, required=True)
-    url, where = file.base_url, ("base_url",)
-    if plan.base_url is not None:
-        url, where = plan.base_url, (*path, "base_url")
-    return Chosen(name, url, where, credentials, tuple(limits.values()))
+    return Chosen(name, base_url, credentials, tuple(limits.values()))
+
+
+def _base_url(validated: Validated[UpstreamFile], text: str, path: Path) -> str:
+    try:
+        return parse_base_url(text)
+    except ValueError as error:
+        validated.complain(path, str(error))
+        return text
 
 
 def _limits(

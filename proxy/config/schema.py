@@ -187,7 +187,7 @@ class ProxyFile(Strict):
         description="Instances that share the ledger: each may spend one such part of a limit"
         " while the ledger has never been reached. Default 1.",
     )
-    log: LogFile = Field(default_factory=LogFile, description="What is logged, and how.")
+    log: LogFile = Field(default_factory=LogFile, description="How much is logged, in what form.")
     upstreams: Texts = Field(
         default=("upstreams/*.yaml",),
         description="The upstreams' files, relative to this one; globs.",

@@ -1,17 +1,27 @@
 """Upstreams: from their files to `proxy.core.upstreams.Upstream`, and what must agree."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path as FilePath
 
-from proxy.config.addresses import parse_address, parse_base_url, parse_host
+from proxy.config.addresses import parse_address, parse_host
 from proxy.config.endpoints import Endpoints
-from proxy.config.plans import Chosen, chosen
+from proxy.config.plans import chosen
 from proxy.config.problems import Path
 from proxy.config.schema_upstream import BodyCheckFile, HoldFile, UpstreamFile, UsageFile
 from proxy.config.validation import Validated
 from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
 
+_AS_WRITTEN = (
+    "name",
+    "client_credentials",
+    "deadline",
+    "max_waiting",
+    "retry_after_max",
+    "when_ledger_lost",
+    "user_agent",
+    "error_body",
+    "rewrite_links",
+)
 _prefix = re.compile(r"/|(?:/[A-Za-z0-9._-][A-Za-z0-9._~-]*)+").fullmatch
 
 
@@ -27,40 +37,29 @@ def upstream(validated: Validated[UpstreamFile], folder: FilePath) -> Upstream |
     names = frozenset(limit.name for limit in plan.limits)
     rules = Endpoints(validated, file, names)
     return Upstream(
-        name=file.name,
-        base_url=_read(validated, plan.base_url_path, plan.base_url, parse_base_url),
+        base_url=plan.base_url,
         prefix=_prefixed(validated, file),
         endpoints=rules.all(),
         unmatched=rules.unmatched(),
-        hosts=tuple(
-            _read(validated, ("hosts", index), host, parse_host)
-            for index, host in enumerate(file.hosts)
-        ),
+        unmatched_cost=rules.cost(file.unmatched_cost, ("unmatched_cost",)),
+        hosts=_hosts(validated, file),
         listen=_listen(validated, file),
         plan=plan.name,
         disabled=plan.disabled,
         credentials=plan.credentials,
-        client_credentials=file.client_credentials,
-        secret_parameters=_secrets(file.secrets.parameters, file, plan, "query"),
-        secret_headers=_secrets(file.secrets.headers, file, plan, "header"),
+        limits=plan.limits,
+        secret_parameters=frozenset(_secrets(file, file.secrets.parameters, "query")),
+        secret_headers=frozenset(map(str.lower, _secrets(file, file.secrets.headers, "header"))),
         private_headers=frozenset(file.private.headers),
         private_parameters=frozenset(file.private.parameters),
-        limits=plan.limits,
-        unmatched_cost=rules.cost(file.unmatched_cost, ("unmatched_cost",)),
-        deadline=file.deadline,
         timeout=min(file.timeout, file.deadline),
-        connect_timeout=min(file.connect_timeout, file.timeout),
-        max_waiting=file.max_waiting,
-        retry_after_max=file.retry_after_max,
+        connect_timeout=min(file.connect_timeout, file.timeout, file.deadline),
         body_checks=tuple(map(_body_check, file.body_checks)),
         usage=_usage(validated, file, names),
         hold=_hold(validated, file.hold),
-        when_ledger_lost=file.when_ledger_lost,
         outbound_proxy=_outbound_proxy(validated, file),
         tls_ca=existing(validated, ("tls_ca",), file.tls_ca, folder),
-        user_agent=file.user_agent,
-        error_body=file.error_body,
-        rewrite_links=file.rewrite_links,
+        **{name: getattr(file, name) for name in _AS_WRITTEN},
     )
 
 
@@ -76,14 +75,14 @@ def existing(
     return str(found)
 
 
-def _read(
-    validated: Validated[UpstreamFile], path: Path, text: str, parse: Callable[[str], str]
-) -> str:
-    try:
-        return parse(text)
-    except ValueError as error:
-        validated.complain(path, str(error))
-        return text
+def _hosts(validated: Validated[UpstreamFile], file: UpstreamFile) -> tuple[str, ...]:
+    hosts = []
+    for index, host in enumerate(file.hosts):
+        try:
+            hosts.append(parse_host(host))
+        except ValueError as error:
+            validated.complain(("hosts", index), str(error))
+    return tuple(hosts)
 
 
 def _prefixed(validated: Validated[UpstreamFile], file: UpstreamFile) -> str:
@@ -108,15 +107,11 @@ def _listen(validated: Validated[UpstreamFile], file: UpstreamFile) -> str | Non
     return file.listen
 
 
-def _secrets(
-    marked: tuple[str, ...], file: UpstreamFile, plan: Chosen, part: str
-) -> frozenset[str]:
-    """Return all names that may carry a key: those of the other plans too."""
-    every = [file.credentials, *(each.credentials for each in file.plans.values())]
+def _secrets(file: UpstreamFile, marked: tuple[str, ...], part: str) -> tuple[str, ...]:
+    """Return all names that may carry a key: those of every plan, for bots bring any of them."""
+    every = [file.credentials, *(plan.credentials for plan in file.plans.values())]
     named = [getattr(each, part) for each in every if each is not None]
-    named.append(getattr(plan.credentials, part))
-    found = {*marked, *(name for name in named if name)}
-    return frozenset(name.lower() for name in found) if part == "header" else frozenset(found)
+    return (*marked, *(name for name in named if name))
 
 
 def _body_check(file: BodyCheckFile) -> BodyCheck:

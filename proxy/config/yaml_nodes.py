@@ -128,7 +128,10 @@ class _Builder:
         if len(path) > DEEPEST:
             raise _UnusableError(f"is nested deeper than {DEEPEST} levels", event.start_mark)
         mark = event.start_mark
-        self.document.values[path] = Position(mark.line + 1, mark.column + 1)
+        # What begins on a line of its own is found by its key, which says what it is.
+        in_block = getattr(event, "flow_style", True) is False and path in self.document.keys
+        position = Position(mark.line + 1, mark.column + 1)
+        self.document.values[path] = self.document.keys[path] if in_block else position
         before = self._counted(1, mark)
         if isinstance(event, yaml.AliasEvent):
             return self._repeated(event)

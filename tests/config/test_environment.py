@@ -44,7 +44,7 @@ def test_references_are_replaced(written: str, expected: str) -> None:
 )
 def test_what_cannot_be_replaced_is_an_error(written: str, message: str) -> None:
     """A missing variable without default, and a malformed reference, say so."""
-    with pytest.raises(ValueError, match="the environment|malformed") as raised:
+    with pytest.raises(ValueError, match=r"the environment|malformed") as raised:
         substitute(written, ENVIRON)
 
     assert message in str(raised.value)
