@@ -4,11 +4,17 @@ Up to `keep` bytes stay whole, so that the body can be stored and anyone may sti
 body is let go behind its slowest reader and runs at most `ahead` bytes before it: memory is
 bounded by both, and the upstream's connection is held only as long as the body takes to arrive
 wherever that fits. A body that nobody reads and that is too large to be kept is dropped.
+
+The interleaving that `Reader` defends against:
+    1. an answer with a reader is made for a client;
+    2. the client is gone, or asked for the head alone: the reader is dropped and never begun (an
+       async generator that was never begun runs no `finally`);
+    3. the pump would wait for it for ever, and hold the connection.
+    So a reader leaves when it is closed, and at the latest when nothing refers to it any more.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
 
 from proxy.core.model import Failure
 from proxy.ports import BrokenExchangeError, Exchange
@@ -25,13 +31,16 @@ class Arrival:
         self._exchange = exchange
         self._keep = keep
         self._ahead = ahead
+        self._loop = asyncio.get_running_loop()
         self._chunks: deque[bytes] = deque()
+        self._held = 0
         self._dropped = 0
         self._size = 0
         self._complete = False
         self._broken: BrokenExchangeError | None = None
         self._positions: dict[object, int] = {self: 0}
-        self._moved = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._room_made = asyncio.Event()
 
     @property
     def joinable(self) -> bool:
@@ -44,7 +53,8 @@ class Arrival:
             async for chunk in self._exchange.body():
                 self._chunks.append(chunk)
                 self._size += len(chunk)
-                self._wake()
+                self._held += len(chunk)
+                self._arrived.set()
                 if self._size > self._keep and not await self._room():
                     self._broken = BrokenExchangeError(Failure.DISCONNECTED, "nobody reads it")
                     return
@@ -55,7 +65,7 @@ class Arrival:
             if not self._complete:
                 self._broken = self._broken or BrokenExchangeError(Failure.DISCONNECTED, "stopped")
                 self._exchange.abort()
-            self._wake()
+            self._arrived.set()
 
     async def whole(self, at_most: float) -> bytes | None:
         """Return the whole body, or None as soon as it is seen to be larger than `at_most`.
@@ -67,7 +77,7 @@ class Arrival:
         while not self._complete and self._size <= at_most:
             if self._broken is not None:
                 raise self._broken
-            await self._next_move()
+            await _next(self._arrived)
         if self._size > at_most or self._dropped:
             return None
         return b"".join(self._chunks)
@@ -78,51 +88,76 @@ class Arrival:
         Until then its start is held, so that a body does not run away between its head and the
         moment at which its readers are known.
         """
-        self._positions.pop(self, None)
-        self._wake()
+        self._leave(self)
 
-    def read(self) -> AsyncIterator[bytes]:
+    def read(self) -> "Reader":
         """Return a reader of the body from its start; it counts as one from now on."""
         if not self.joinable:
             raise RuntimeError("the start of this body has been let go")
-        reader = object()
-        self._positions[reader] = 0
-        return self._read(reader)
+        place = object()
+        self._positions[place] = 0
+        return Reader(self, place)
 
-    async def _read(self, reader: object) -> AsyncIterator[bytes]:
-        try:
-            while True:
-                index = self._positions[reader] - self._dropped
-                if index < len(self._chunks):
-                    self._positions[reader] += 1
-                    chunk = self._chunks[index]
-                    self._wake()
-                    yield chunk
-                elif self._complete:
-                    return
-                elif self._broken is not None:
-                    raise self._broken
-                else:
-                    await self._next_move()
-        finally:
-            del self._positions[reader]
-            self._wake()
+    async def _chunk(self, place: object) -> bytes:
+        """Return the next chunk for who reads at `place`; StopAsyncIteration at the end."""
+        while place in self._positions:
+            index = self._positions[place] - self._dropped
+            if index < len(self._chunks):
+                self._positions[place] += 1
+                self._room_made.set()
+                return self._chunks[index]
+            if self._complete:
+                break
+            if self._broken is not None:
+                raise self._broken
+            await _next(self._arrived)
+        raise StopAsyncIteration
+
+    def _leave(self, place: object) -> None:
+        if self._positions.pop(place, None) is not None:
+            self._room_made.set()
+
+    def _drop(self, place: object) -> None:
+        """Leave, from whatever thread the last reference to a reader goes in."""
+        if place in self._positions and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._leave, place)
 
     async def _room(self) -> bool:
         """Let go what all have read, and wait for the slowest; False where nobody reads."""
         while self._positions:
             slowest = min(self._positions.values())
             while self._dropped < slowest:
-                self._chunks.popleft()
+                self._held -= len(self._chunks.popleft())
                 self._dropped += 1
-            if sum(map(len, self._chunks)) <= self._ahead:
+            if self._held <= self._ahead:
                 return True
-            await self._next_move()
+            await _next(self._room_made)
         return False
 
-    async def _next_move(self) -> None:
-        self._moved.clear()
-        await self._moved.wait()
 
-    def _wake(self) -> None:
-        self._moved.set()
+class Reader:
+    """Reads a body from its start."""
+
+    __slots__ = ("_arrival", "_place")
+
+    def __init__(self, arrival: Arrival, place: object) -> None:
+        self._arrival = arrival
+        self._place = place
+
+    def __aiter__(self) -> "Reader":
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._arrival._chunk(self._place)  # noqa: SLF001 - the other half of Arrival
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._arrival._leave(self._place)  # noqa: SLF001 - likewise
+
+    def __del__(self) -> None:
+        self._arrival._drop(self._place)  # noqa: SLF001 - likewise
+
+
+async def _next(event: asyncio.Event) -> None:
+    event.clear()
+    await event.wait()

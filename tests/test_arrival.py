@@ -113,3 +113,31 @@ async def test_dropped_when_nobody_reads() -> None:
         await arrival.whole(1000)
 
     assert parts.aborted
+
+
+async def test_a_reader_that_never_reads_does_not_hold_it() -> None:
+    """A HEAD of a large body, or a client that has gone: its reader is dropped unread."""
+    for leaves in (True, False):
+        parts = Parts(*[b"x" * 10] * 50)
+        arrival = arriving(parts, keep=20, ahead=30)
+        idle, reader = arrival.read(), arrival.read()
+        arrival.release()
+        if leaves:
+            await idle.aclose()
+        else:
+            del idle
+        read = await asyncio.wait_for(collected(reader), 5)
+
+        assert len(read) == 500
+
+
+async def test_a_reader_that_leaves_midway_does_not_hold_it() -> None:
+    """Who stops reading is not waited for."""
+    parts = Parts(*[b"x" * 10] * 50)
+    arrival = arriving(parts, keep=20, ahead=30)
+    leaving, reader = arrival.read(), arrival.read()
+    arrival.release()
+    await anext(leaving)
+    await leaving.aclose()
+
+    assert len(await asyncio.wait_for(collected(reader), 5)) == 500
