@@ -61,6 +61,8 @@ def _set(sandbox: "Sandbox", method: str, parts: list[str], value: Any) -> None:
         case "POST", [name, "reset"]:
             sandbox.reset(name)
         case "PUT", ["market"]:
+            if set(value) != {"frozen_at"}:
+                raise ValueError('the market takes {"frozen_at": …}')
             sandbox.freeze(value["frozen_at"])
         case "PUT", [name, "faults"]:
             sandbox.services[name].faults[:] = [Fault(**each) for each in value]

@@ -73,9 +73,13 @@ class Sandbox:
         self._runners: list[web.ServerRunner] = []
 
     async def __aenter__(self) -> Self:
-        self._port = await self._listen(self._all, self._port)
-        for name, port in self._wanted_ports.items():
-            self._ports[name] = await self._listen(self._only(name), port)
+        try:
+            self._port = await self._listen(self._all, self._port)
+            for name, port in self._wanted_ports.items():
+                self._ports[name] = await self._listen(self._only(name), port)
+        except OSError:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
@@ -84,6 +88,9 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         for service in self.services.values():
             service.ended.set()
         for runner in self._runners:
@@ -119,6 +126,10 @@ class Sandbox:
     def counts(self, provider: str) -> Counts:
         """Return what a provider saw since the last reset."""
         return self.services[provider].counts
+
+    async def seen(self, provider: str, requests: int) -> None:
+        """Return once a provider has counted so many requests since the last reset."""
+        await self.services[provider].seen(requests)
 
     def received(self, provider: str) -> list[Received]:
         """Return the last requests of a provider, to the byte, oldest first."""

@@ -39,6 +39,7 @@ class Service:
         self.enforcer = Enforcer(provider.limits, provider.ban)
         self.ended = asyncio.Event()
         """Set at the end, so that nothing hangs longer than the sandbox lives."""
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._market = market
         self._clock = clock
         self._random = Random(seed)  # noqa: S311 - latency, drawn alike in every run
@@ -65,6 +66,13 @@ class Service:
         if delay := self.latency.answer(self._random):
             await asyncio.sleep(delay)
         return await self._sent(request, reply, fault)
+
+    async def seen(self, requests: int) -> None:
+        """Return once so many requests have been counted since the last reset."""
+        if self.counts.requests < requests:
+            told = asyncio.get_running_loop().create_future()
+            self._waiting.append((requests, told))
+            await told
 
     def reset(self) -> None:
         """Forget what was counted, spent and banned; limits, latency and faults stay."""
@@ -110,6 +118,10 @@ class Service:
         self.counts.received.append(
             Received(call.now, call.method, call.target, call.fields, call.body, status)
         )
+        for requests, told in self._waiting:
+            if requests <= self.counts.requests and not told.done():
+                told.set_result(None)
+        self._waiting = [(count, told) for count, told in self._waiting if not told.done()]
 
     async def _sent(
         self, request: web.BaseRequest, reply: Reply, fault: Faults | None

@@ -28,6 +28,8 @@ NO_STORE: Fields = (
 )
 Trade: TypeAlias = tuple[int, float, str, str]
 """Number, moment, price, quantity."""
+CHEAPEST = 1e-6
+"""No pair is quoted lower: eight decimals would show nothing of its movement."""
 LISTED = 1_500_000_000.0
 """Nothing was traded before (Unix time): no candle is older."""
 _SYMBOL = re.compile(r"[A-Z0-9._-]{1,20}")
@@ -72,6 +74,8 @@ def pairs(market: Market, quotes: tuple[tuple[str, int], ...]) -> dict[str, Pair
         for asset in market.assets[:count]:
             if asset.symbol == quote or (quote == "USDC" and asset.symbol == "USDT"):
                 continue
+            if asset.dollars / dollars < CHEAPEST:
+                continue
             symbol = asset.symbol + quote
             found[symbol] = Pair(symbol, asset.symbol, quote, tick_places(asset.dollars / dollars))
     return found
@@ -94,12 +98,16 @@ def refusal(_call: Call, refused: Refused) -> Reply:
     limit = refused.limit
     text = (
         f"Too much request weight used; current limit is {limit.limit} request weight per"
-        f" {limit.per:g} SECONDS. Please use WebSocket Streams for live updates to avoid polling"
+        f" {_interval(limit.per)}. Please use WebSocket Streams for live updates to avoid polling"
         " the API."
         if isinstance(limit.per, float | int)
         else "Too many requests."
     )
     return json_reply({"code": -1003, "msg": text}, 429, fields)
+
+
+def _interval(seconds: float) -> str:
+    return f"{seconds / 60:g} MINUTE" if seconds % 60 == 0 else f"{seconds:g} SECOND"
 
 
 def missing(_call: Call) -> Reply:

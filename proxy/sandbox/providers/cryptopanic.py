@@ -1,7 +1,8 @@
 """CryptoPanic: news by `auth_token`; the month used up is 429 without `Retry-After`.
 
 Facts kept: `next` and `previous` are absolute URLs of the provider's that contain the token.
-Doubtful in providers.md and set here so: 600 a week.
+Doubtful in providers.md and set here so: 100 a month for the developer plan, 600 a week for the
+others.
 """
 
 from datetime import UTC, datetime
@@ -95,13 +96,15 @@ PROVIDER = Provider(
     name="cryptopanic",
     variable="CRYPTOPANIC_BASE_URL",
     limits=(
-        Limit("week", 600, 604_800.0, of="credential", counts="requests"),
+        Limit("month", 100, "month", of="credential", counts="requests", group="developer"),
+        Limit("week", 600, 604_800.0, of="credential", counts="requests", group="other"),
         Limit("second", 5, 1.0, of="credential", counts="requests"),
     ),
     routes=(
-        Route("/api/v1/posts/", _posts),
-        Route("/api/{plan}/v1/posts/", _posts),
-        Route("/api/{plan}/v2/posts/", _posts),
+        Route("/api/developer/{version}/posts/", _posts, groups=("developer",)),
+        Route("/api/v1/posts/", _posts, groups=("other",)),
+        Route("/api/{plan}/v1/posts/", _posts, groups=("other",)),
+        Route("/api/{plan}/v2/posts/", _posts, groups=("other",)),
     ),
     refusal=_refusal,
     missing=_missing,

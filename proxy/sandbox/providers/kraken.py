@@ -176,6 +176,20 @@ def _trades(call: Call, market: Market) -> Reply:
     return result({pair.symbol: rows, "last": str(int(at) * 1_000_000_000)})
 
 
+def _spread(call: Call, market: Market) -> Reply:
+    pair = _one(call, market)
+    if isinstance(pair, Reply):
+        return pair
+    at, tick = int(market.moment(call.now)), 10.0**-pair.places
+    rows = []
+    for moment in range(at - 199, at + 1):
+        price = market.price(pair.base, "USD", moment)
+        rows.append(
+            [moment, decimals(price - tick, pair.places), decimals(price + tick, pair.places)]
+        )
+    return result({pair.symbol: rows, "last": at})
+
+
 def _refusal(_call: Call, _refused: Refused) -> Reply:
     return error("EGeneral:Too many requests")
 
@@ -208,6 +222,7 @@ PROVIDER = Provider(
         Route(f"{PUBLIC}/OHLC", _candles),
         Route(f"{PUBLIC}/Depth", _depth),
         Route(f"{PUBLIC}/Trades", _trades),
+        Route(f"{PUBLIC}/Spread", _spread),
     ),
     refusal=_refusal,
     missing=_missing,
