@@ -212,7 +212,7 @@ async def test_figures_tell_keys_bytes_hits_and_misses(tmp_path: Path) -> None:
     assert await store.warnings() == ()
 
 
-@pytest.mark.skipif("QUOTA_PROXY_LONG_TESTS" not in os.environ, reason="takes half a minute")
+@pytest.mark.skipif("QUOTA_PROXY_LONG" not in os.environ, reason="takes half a minute")
 async def test_a_start_with_a_million_rows_scans_nothing(tmp_path: Path) -> None:
     """Open, look up, sweep and count, over a file of a million entries, in less than 2 s."""
     path = tmp_path / "a.db"
