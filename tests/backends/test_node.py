@@ -46,7 +46,7 @@ async def test_a_replica_is_no_master(
 ) -> None:
     """Where a master is needed, a server that is none is not used."""
     told: list[bool] = []
-    replica = start_redis("--replicaof", f"127.0.0.1 {redis_server.port}")
+    replica = start_redis("--replicaof", "127.0.0.1", str(redis_server.port))
     kept = node(replica, told.append, must_be_master=True)
 
     assert not await kept.open()

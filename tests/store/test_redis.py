@@ -252,15 +252,6 @@ async def test_nothing_that_blocks_the_server_is_sent(own_redis: RedisServer) ->
         with own_redis.client() as client:
             sent = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
 
-    assert sent <= {
-        "ping",
-        "get",
-        "set",
-        "getrange",
-        "del",
-        "eval",
-        "evalsha",
-        "info",
-        "client|setinfo",
-        "hello",
-    }
+    of_the_test = {"client", "client|setinfo", "hello"}
+    ours = {"ping", "get", "set", "getrange", "del", "eval", "evalsha", "info"}
+    assert sent <= ours | of_the_test
