@@ -33,12 +33,15 @@ async def raised(attempt: Attempt) -> Exception:
     return caught.value
 
 
-def months(upstream: dict[str, Any]) -> None:
-    """Leave one call in a month."""
-    upstream.pop("plans", None)
-    upstream.pop("plan", None)
-    upstream["limits"] = {"month": {"limit": 4, "per": "month"}}
-    upstream.pop("usage", None)
+def months(calls: int) -> Callable[[dict[str, Any]], None]:
+    """Leave a month of so many tokens, and no other limit."""
+
+    def change(upstream: dict[str, Any]) -> None:
+        for name in ("plans", "plan", "usage"):
+            upstream.pop(name, None)
+        upstream["limits"] = {"month": {"limit": calls, "per": "month"}}
+
+    return change
 
 
 def ccxt_fetch(proxy: Proxy) -> Attempt:
@@ -63,10 +66,10 @@ async def test_a_month_used_up(
     sandbox: Sandbox, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """429 at once: nobody waits for next month, and the provider is not asked."""
-    config = shipped(stage.folder, {"binance": months, "coingecko": months})
+    config = shipped(stage.folder, {"binance": months(50), "coingecko": months(4)})
     proxy = await stage.proxy(config)
-    for number in range(2):
-        await proxy.get(f"/binance/api/v3/klines?symbol=BTCUSDT&interval=1h&limit={number + 1}")
+    for symbol in ("BTCUSDT", "BNBUSDT"):  # 25 each
+        await proxy.get(f"/binance/api/v3/trades?symbol={symbol}")
     for number in range(4):
         await proxy.get(f"/coingecko/api/v3/coins/list?include_platform={number}")
     asked = sandbox.counts("binance").requests, sandbox.counts("coingecko").requests

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import ccxt
+from yarl import URL
 
 from proxy.sandbox import Limit, Sandbox
 from proxy.sandbox.counts import Received
@@ -18,7 +19,7 @@ async def post(proxy: Proxy, path: str, body: str) -> Got:
     """Send an order as a bot does."""
     async with (
         aiohttp.ClientSession() as session,
-        session.post(proxy.url + path, data=body, headers=HEADERS) as answer,
+        session.post(URL(proxy.url + path, encoded=True), data=body, headers=HEADERS) as answer,
     ):
         return Got(answer.status, answer.headers, await answer.read())
 
