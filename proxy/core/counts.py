@@ -17,18 +17,32 @@ from proxy.core.tallies import EMPTY, Tally
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
-    """What the provider told of a limit's use."""
+    """What the provider told of a limit's use, and what was learnt of others from it."""
 
     at: float = 0.0
-    """Ledger's time of the newest answer whose figures were taken."""
+    """Ledger's time of the newest answer whose figures were taken; 0: none."""
+    asked: float = 0.0
+    """When the call was granted that it answered."""
     start: float = 0.0
     """Fixed window: beginning of the window that the rest is about (provider's clock)."""
     top: float = 0.0
     """Most that the provider said was used of it."""
     counted: float = 0.0
-    """Own spends in it whose answers told its use: all of them are within `top`."""
+    """Own spends that are surely within `top`: of this window, or (unaligned) of that call."""
     size: float = 0.0
     """Size that the provider states, where it is below ours; 0: none."""
+    lag: float = 0.0
+    """Seconds that exchanges take, at the longest of late."""
+    sure: float = 0.0
+    """Others' tokens in this window, at the least."""
+    seen: float = 0.0
+    """Others' tokens in earlier windows, the older the less; unaligned: in a window of late."""
+    span: float = 0.0
+    """Seconds in which those were seen (fixed windows)."""
+    stride: float = 0.0
+    """Most that others have spent at once beyond what their pace foretold, of late."""
+    dearest: float = 0.0
+    """Cost of our dearest call of late: others' calls are taken to cost as much."""
 
 
 UNTOLD = Told()

@@ -22,9 +22,16 @@ import msgspec
 from proxy.core import tallies
 from proxy.core.buckets import in_flight
 from proxy.core.counts import Count, Moment, Told
-from proxy.core.rules import BUCKET, Rule
+from proxy.core.rules import BUCKET, FIXED, Rule
 from proxy.core.tallies import Tally, slot_at
-from proxy.core.windows import Frame, frame
+from proxy.core.windows import Frame, foretold, frame, last_told, turned
+
+_COST_MEMORY = 0.99
+_FADES = 4.0
+"""Windows in which others that spend no more are forgotten."""
+
+_LAG_MEMORY = 0.9
+"""What of the longest exchange is remembered after each shorter one."""
 
 
 class Figure(msgspec.Struct, frozen=True, array_like=True):
@@ -51,7 +58,10 @@ def corrected(rule: Rule, count: Count, figure: Figure, sent: float, moment: Mom
         return _levelled(rule, count, figure, sent, moment.now)
     window = frame(rule, moment)
     if window.fixed:
-        return _topped(rule, count, figure, sent, window, moment.now)
+        return _topped(rule, count, figure, sent, window, moment)
+    count = _paced(rule, count, figure, window, moment)
+    if rule.kind == FIXED:
+        return _last(rule, count, figure, sent, moment.now)
     return _estimated(rule, count, figure, sent, moment.now)
 
 
@@ -67,36 +77,93 @@ def _stated(rule: Rule, count: Count, figure: Figure, sent: float) -> Count:
 
 
 def _topped(
-    rule: Rule, count: Count, figure: Figure, sent: float, window: Frame, now: float
+    rule: Rule, count: Count, figure: Figure, sent: float, window: Frame, moment: Moment
 ) -> Count:
+    now = moment.now
     if sent + window.low < window.start or now + window.high >= window.end:
         return count  # the figure may be about the window before, or the next
-    told = count.told
-    if told.start != window.start:
-        told = Told(told.at, window.start, 0.0, 0.0, told.size)
+    count = _paced(rule, count, figure, window, moment)
+    told = turned(count.told, window)
     surely = tallies.ended_by(count.own, sent, rule.slot) + figure.cost
     if figure.used < told.top and sent >= told.at:
         top, counted = figure.used, surely
     else:
         top, counted = max(told.top, figure.used), max(told.counted + figure.cost, surely)
+    told = msgspec.structs.replace(
+        told,
+        at=now,
+        asked=max(told.asked, sent),
+        top=top,
+        counted=counted,
+        lag=_lag(told, sent, now),
+        dearest=_dearest(told, figure),
+        sure=max(0.0, top - count.own.total),
+    )
     foreign = _made(count.foreign, max(0.0, top - counted), slot_at(now, rule.slot))
-    told = Told(now, window.start, top, counted, told.size)
     return msgspec.structs.replace(count, foreign=foreign, told=told)
 
 
+def _paced(rule: Rule, count: Count, figure: Figure, window: Frame, moment: Moment) -> Count:
+    """Learn by how much others may run ahead of their pace at once."""
+    told = count.told
+    if told.at == 0:
+        return count
+    known = count.foreign.total if not window.fixed or told.start == window.start else 0.0
+    surprise = figure.used - count.own.total - known - foretold(rule, count, moment, window)
+    if surprise <= told.stride:
+        return count
+    return msgspec.structs.replace(count, told=msgspec.structs.replace(told, stride=surprise))
+
+
+def _lag(told: Told, sent: float, now: float) -> float:
+    return max(now - sent, told.lag * _LAG_MEMORY)
+
+
+def _dearest(told: Told, figure: Figure) -> float:
+    return max(figure.cost, told.dearest * _COST_MEMORY)
+
+
+def _last(rule: Rule, count: Count, figure: Figure, sent: float, now: float) -> Count:
+    told = count.told
+    newest = msgspec.structs.replace(
+        told,
+        at=now,
+        asked=sent,
+        start=0.0,
+        top=figure.used,
+        counted=figure.cost,
+        lag=_lag(told, sent, now),
+        dearest=_dearest(told, figure),
+    )
+    taken = msgspec.structs.replace(count, told=newest)
+    stale = told.at == 0 or sent >= told.at or now >= told.at + rule.window
+    if stale or last_told(rule, taken) >= last_told(rule, count):
+        return taken
+    return count
+
+
 def _estimated(rule: Rule, count: Count, figure: Figure, sent: float, now: float) -> Count:
+    told = count.told
     most = max(0.0, figure.used - tallies.ended_by(count.own, sent, rule.slot) - figure.cost)
     foreign = count.foreign
     if most > foreign.total:
         least = max(foreign.total, figure.used - count.own.total)
-        doubtful = most - max(foreign.total, least)
+        doubtful = most - least
         foreign = _made(foreign, least, slot_at(now, rule.slot))
         answered = count.own.slots[-1] * rule.slot if count.own.slots else now
         if doubtful > tallies.CRUMB and answered > now:
             foreign = tallies.added(foreign, slot_at(answered - rule.window, rule.slot), doubtful)
-    elif sent >= count.told.at:
+    elif sent >= told.at:
         foreign = _made(foreign, most, slot_at(now, rule.slot))
-    told = msgspec.structs.replace(count.told, at=now)
+    faded = told.seen * max(0.0, 1.0 - (now - told.at) / (rule.window * _FADES))
+    told = msgspec.structs.replace(
+        told,
+        at=now,
+        asked=max(told.asked, sent),
+        lag=_lag(told, sent, now),
+        dearest=_dearest(told, figure),
+        seen=max(foreign.total, faded),
+    )
     return msgspec.structs.replace(count, foreign=foreign, told=told)
 
 

@@ -89,7 +89,8 @@ def _window_waits(
 ) -> _Waits:
     frame = windows.frame(rule, moment)
     size = windows.size_of(rule, count)
-    spare = (size if urgent else size - size * rule.reserve) - _used(count)
+    most = size if urgent else size - size * rule.reserve
+    spare = windows.spare(rule, count, moment, most)
     if cost <= spare:  # the pace alone denies
         share = (_used(count) + cost) / size - rule.pace
         due = frame.start + share * (frame.end - frame.start)

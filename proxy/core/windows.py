@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.core import tallies
-from proxy.core.counts import Count, Moment
+from proxy.core.counts import Count, Moment, Told
 from proxy.core.offsets import bounds
 from proxy.core.rules import FIXED, SLOTS, Rule
 
@@ -25,6 +25,15 @@ _ASSUMED = 2.0
 
 _TRUSTED = 0.5
 """An offset known to less than this share of a window is no better than none."""
+
+_SHORTEST = 1.0
+"""Seconds: nobody's pace is told from less."""
+
+_MOST_FORETOLD = 0.5
+"""Largest share of a window that is left to others on a guess."""
+
+_MEMORY = 0.5
+"""What the window before weighs against the present one."""
 
 
 class Frame(NamedTuple):
@@ -115,7 +124,74 @@ def allowed(rule: Rule, count: Count, moment: Moment, *, urgent: bool) -> float:
     return min(most, size * (passed + rule.pace))
 
 
+def spare(rule: Rule, count: Count, moment: Moment, most: float) -> float:
+    """Return what may be spent of a (rolled) window of which `most` may be used.
+
+    What others are about to spend is allowed for. Where the provider's windows are not known, its
+    own last figure binds as well, until its window must have passed: what it had counted then may
+    be of a window that goes on, though our own log has let it go.
+    """
+    left = most - (count.own.total + count.foreign.total)
+    told = count.told
+    if told.at == 0:
+        return left
+    window = frame(rule, moment)
+    left -= foretold(rule, count, moment, window)
+    if rule.kind == FIXED and not window.fixed and moment.now < told.at + rule.window:
+        left = min(left, most - last_told(rule, count))
+    return left
+
+
+def last_told(rule: Rule, count: Count) -> float:
+    """Return what the provider said last, and what it may have counted since."""
+    told = count.told
+    later = count.own.total - tallies.ended_by(count.own, told.asked, rule.slot) - told.counted
+    return told.top + max(0.0, later)
+
+
+def foretold(rule: Rule, count: Count, moment: Moment, window: Frame) -> float:
+    """Return what others will have spent when a call that is granted now is counted.
+
+    They go on as they did, from the last answer (or the window's beginning) till an exchange's
+    time from now, and may take one stride at once.
+    """
+    told = count.told
+    since = told.asked
+    if window.fixed:
+        rate = (told.seen + told.sure) / max(told.span + _observed(told, window), _SHORTEST)
+        if told.start != window.start:
+            since = window.start - window.high
+    else:
+        rate = max(told.seen, count.foreign.total) / rule.window
+    if rate <= 0 and told.stride <= 0:
+        return 0.0
+    at_once = max(told.stride, told.dearest)
+    expected = rate * max(0.0, moment.now - since + told.lag) + at_once
+    return min(expected, size_of(rule, count) * _MOST_FORETOLD)
+
+
+def _observed(told: Told, window: Frame) -> float:
+    return max(0.0, told.at + window.high - told.start) if told.start > 0 else 0.0
+
+
+def turned(told: Told, window: Frame) -> Told:
+    """Return what is remembered when the provider's window is a new one."""
+    if told.start == window.start:
+        return told
+    return Told(
+        told.at,
+        told.asked,
+        window.start,
+        size=told.size,
+        lag=told.lag,
+        seen=told.seen * _MEMORY + told.sure,
+        span=told.span * _MEMORY + _observed(told, window),
+        stride=told.stride * _MEMORY,
+        dearest=told.dearest,
+    )
+
+
 def fits(rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool) -> bool:
     """Tell whether a (rolled) window has room for `cost`."""
-    used = count.own.total + count.foreign.total
-    return used + cost <= allowed(rule, count, moment, urgent=urgent) + tallies.CRUMB
+    most = allowed(rule, count, moment, urgent=urgent)
+    return cost <= spare(rule, count, moment, most) + tallies.CRUMB

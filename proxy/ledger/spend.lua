@@ -15,6 +15,8 @@ local VERSION = 1
 local SLIDING, FIXED, BUCKET = 0, 1, 2
 local SLOTS, CRUMB = 256, 1e-9
 local ASSUMED, TRUSTED = 2.0, 0.5
+local SHORTEST_PACE, MOST_FORETOLD, MEMORY = 1.0, 0.5, 0.5
+local COST_MEMORY, LAG_MEMORY, FADES = 0.99, 0.9, 4.0
 local DRIFT, DISTRUST, TOLERANCE = 1e-4, -16, 0.001
 local SHORTEST, LONGEST, JITTER = 1.0, 7 * 86400.0, 0.1
 local LATE = 60.0
@@ -109,9 +111,15 @@ local function resized(tally, width, new)
   return result
 end
 
--- Counts: {slot, own, foreign, told {at, start, top, counted, size}, level, at, owed}
+-- Counts: {slot, own, foreign, told, level, at, owed}
+-- Told by the provider: {at, asked, start, top, counted, size, lag, sure, seen, span, stride, dearest}
 
-local function fresh(rule) return {rule.slot, {{}, {}, 0}, {{}, {}, 0}, {0, 0, 0, 0, 0}, 0, 0, 0} end
+local AT, ASKED, START, TOP, COUNTED, SIZE, LAG, SURE, SEEN, SPAN, STRIDE, DEAREST =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+
+local function untold() return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} end
+
+local function fresh(rule) return {rule.slot, {{}, {}, 0}, {{}, {}, 0}, untold(), 0, 0, 0} end
 
 -- Windows
 
@@ -165,7 +173,7 @@ local function rolled(rule, count, moment)
 end
 
 local function size_of(rule, count)
-  local stated = count[4][5]
+  local stated = count[4][SIZE]
   return stated > 0 and min(rule.size, stated) or rule.size
 end
 
@@ -178,6 +186,49 @@ local function allowed(rule, count, moment, urgent)
   if not window.fixed then return most end
   local passed = (moment.now + window.low - window.start) / (window.stop - window.start)
   return min(most, size * (passed + rule.pace))
+end
+
+local function last_told(rule, own, told)
+  local later = own[3] - ended_by(own, told[ASKED], rule.slot) - told[COUNTED]
+  return told[TOP] + max(0, later)
+end
+
+local function observed(told, window)
+  return told[START] > 0 and max(0, told[AT] + window.high - told[START]) or 0
+end
+
+local function foretold(rule, count, moment, window)
+  local told, rate = count[4], nil
+  local from = told[ASKED]
+  if window.fixed then
+    rate = (told[SEEN] + told[SURE]) / max(told[SPAN] + observed(told, window), SHORTEST_PACE)
+    if told[START] ~= window.start then from = window.start - window.high end
+  else
+    rate = max(told[SEEN], count[3][3]) / rule.window
+  end
+  if rate <= 0 and told[STRIDE] <= 0 then return 0 end
+  local at_once = max(told[STRIDE], told[DEAREST])
+  local expected = rate * max(0, moment.now - from + told[LAG]) + at_once
+  return min(expected, size_of(rule, count) * MOST_FORETOLD)
+end
+
+local function spare(rule, count, moment, most)
+  local left, told = most - (count[2][3] + count[3][3]), count[4]
+  if told[AT] == 0 then return left end
+  local window = frame(rule, moment)
+  left = left - foretold(rule, count, moment, window)
+  if rule.kind == FIXED and not window.fixed and moment.now < told[AT] + rule.window then
+    left = min(left, most - last_told(rule, count[2], told))
+  end
+  return left
+end
+
+local function turned(told, window)
+  if told[START] == window.start then return end
+  told[SEEN] = told[SEEN] * MEMORY + told[SURE]
+  told[SPAN] = told[SPAN] * MEMORY + observed(told, window)
+  told[STRIDE] = told[STRIDE] * MEMORY
+  told[START], told[TOP], told[COUNTED], told[SURE] = window.start, 0, 0, 0
 end
 
 -- Buckets
@@ -237,23 +288,51 @@ local function stated(rule, count, size, sent)
   if not finite(size) or size <= 0 then return end
   if size >= rule.size then size = 0 end
   local told = count[4]
-  local present = told[5] > 0 and told[5] or rule.size
+  local present = told[SIZE] > 0 and told[SIZE] or rule.size
   local lower = 0 < size and size < present
-  if size ~= told[5] and (lower or sent >= told[1]) then told[5] = size end
+  if size ~= told[SIZE] and (lower or sent >= told[AT]) then told[SIZE] = size end
 end
 
-local function topped(rule, count, figure, sent, window, now)
-  if sent + window.low < window.start or now + window.high >= window.stop then return end
+local function paced(rule, count, figure, window, moment)
   local told = count[4]
-  if told[2] ~= window.start then told[2], told[3], told[4] = window.start, 0, 0 end
+  if told[AT] == 0 then return end
+  local known = (not window.fixed or told[START] == window.start) and count[3][3] or 0
+  local surprise = figure[2] - count[2][3] - known - foretold(rule, count, moment, window)
+  if surprise > told[STRIDE] then told[STRIDE] = surprise end
+end
+
+local function noted(told, figure, sent, now)  -- the same of every kind
+  told[LAG] = max(now - sent, told[LAG] * LAG_MEMORY)
+  told[DEAREST] = max(figure[4], told[DEAREST] * COST_MEMORY)
+  told[AT] = now
+end
+
+local function topped(rule, count, figure, sent, window, moment)
+  local now, told = moment.now, count[4]
+  if sent + window.low < window.start or now + window.high >= window.stop then return end
+  paced(rule, count, figure, window, moment)
+  turned(told, window)
   local surely = ended_by(count[2], sent, rule.slot) + figure[4]
-  if figure[2] < told[3] and sent >= told[1] then
-    told[3], told[4] = figure[2], surely
+  if figure[2] < told[TOP] and sent >= told[AT] then
+    told[TOP], told[COUNTED] = figure[2], surely
   else
-    told[3], told[4] = max(told[3], figure[2]), max(told[4] + figure[4], surely)
+    told[TOP] = max(told[TOP], figure[2])
+    told[COUNTED] = max(told[COUNTED] + figure[4], surely)
   end
-  made(count[3], max(0, told[3] - told[4]), slot_at(now, rule.slot))
-  told[1] = now
+  told[ASKED], told[SURE] = max(told[ASKED], sent), max(0, told[TOP] - count[2][3])
+  noted(told, figure, sent, now)
+  made(count[3], max(0, told[TOP] - told[COUNTED]), slot_at(now, rule.slot))
+end
+
+local function last(rule, count, figure, sent, now)
+  local told, taken = count[4], {}
+  for i = 1, DEAREST do taken[i] = told[i] end
+  taken[ASKED], taken[START], taken[TOP], taken[COUNTED] = sent, 0, figure[2], figure[4]
+  noted(taken, figure, sent, now)
+  local stale = told[AT] == 0 or sent >= told[AT] or now >= told[AT] + rule.window
+  if stale or last_told(rule, count[2], taken) >= last_told(rule, count[2], told) then
+    count[4] = taken
+  end
 end
 
 local function estimated(rule, count, figure, sent, now)
@@ -267,10 +346,12 @@ local function estimated(rule, count, figure, sent, now)
     if doubtful > CRUMB and answered > now then
       added(foreign, slot_at(answered - rule.window, rule.slot), doubtful)
     end
-  elseif sent >= told[1] then
+  elseif sent >= told[AT] then
     made(foreign, most, slot_at(now, rule.slot))
   end
-  told[1] = now
+  local faded = told[SEEN] * max(0, 1 - (now - told[AT]) / (rule.window * FADES))
+  told[ASKED], told[SEEN] = max(told[ASKED], sent), max(foreign[3], faded)
+  noted(told, figure, sent, now)
 end
 
 local function levelled(rule, count, figure, sent, now)
@@ -280,12 +361,12 @@ local function levelled(rule, count, figure, sent, now)
   local level, owed = count[5], count[7]
   if bound < level then
     owed, level = owed + (level - bound), bound
-  elseif sent >= count[4][1] then
+  elseif sent >= count[4][AT] then
     local room = rule.size - in_flight(count, now, rule.slot)
     local raised = max(level, min(level + owed, bound, room))
     owed, level = owed - (raised - level), raised
   end
-  count[4][1], count[5], count[7] = now, level, owed
+  count[4][AT], count[5], count[7] = now, level, owed
 end
 
 local function corrected(rule, count, figure, sent, moment)
@@ -293,7 +374,9 @@ local function corrected(rule, count, figure, sent, moment)
   if not finite(figure[2]) or figure[2] < 0 then return end
   if rule.kind == BUCKET then return levelled(rule, count, figure, sent, moment.now) end
   local window = frame(rule, moment)
-  if window.fixed then return topped(rule, count, figure, sent, window, moment.now) end
+  if window.fixed then return topped(rule, count, figure, sent, window, moment) end
+  paced(rule, count, figure, window, moment)
+  if rule.kind == FIXED then return last(rule, count, figure, sent, moment.now) end
   estimated(rule, count, figure, sent, moment.now)
 end
 
@@ -366,7 +449,7 @@ local function fits(rule, count, cost, moment, urgent)
   if rule.kind == BUCKET then
     return count[5] - cost >= (urgent and 0 or rule.size * rule.reserve) - CRUMB
   end
-  return count[2][3] + count[3][3] + cost <= allowed(rule, count, moment, urgent) + CRUMB
+  return cost <= spare(rule, count, moment, allowed(rule, count, moment, urgent)) + CRUMB
 end
 
 local function spend(state, order, moment)  -- order: {id, within, urgent, {{bucket, cost}, ...}}
@@ -448,7 +531,7 @@ local function adjust(state, adjustment, moment)  -- {bucket, {{ago, tokens}, ..
   if adjustment[3] and used <= present then return end
   local flying = in_flight(count, moment.now, rule.slot)
   local rest = max(0, used - flying)
-  count[4] = {0, 0, 0, 0, 0}
+  count[4] = untold()
   if rule.kind == BUCKET then
     count[5], count[7] = rule.size - (flying + rest), rest
   else
