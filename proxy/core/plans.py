@@ -8,6 +8,8 @@
 - One machine, three policies: they differ in the lifetimes that an entry was stored with, in which
   wishes of a client spend quota, and in that only `obey` negotiates (Vary) and forwards a client's
   conditions, ranges and HEAD where nothing stored can answer them.
+- Under `obey` a Fetch names no fallback: only an upstream that fails, never one that is slow, lets
+  something stale be given, and `settle` finds it among what is stored.
 - `endpoint.max_age` is above all: nothing older is given, stretch and rescue included.
 - An entry that seems to come from the future is as if it were not there.
 """
@@ -30,11 +32,11 @@ from proxy.core.model import (
     ServeThenRefresh,
     Verdict,
 )
-from proxy.core.settlements import settle
+from proxy.core.settlements import may_share, settle
 from proxy.core.upstreams import Endpoint
 from proxy.core.wishes import Wishes, granted, wishes
 
-__all__ = ["ONLY_IF_CACHED", "plan", "settle"]
+__all__ = ["ONLY_IF_CACHED", "may_share", "plan", "settle"]
 
 ONLY_IF_CACHED: Final = Refuse(
     504,
@@ -166,7 +168,8 @@ def _stored(question: _Question, entry: Entry) -> Plan:
         return served
     if asked.only_if_cached:
         return ONLY_IF_CACHED
-    usable = phase in {Phase.STALE, Phase.FALLBACK} and not vetoed
+    # By the letter a slow origin is no reason for anything stale: `settle` alone falls back.
+    usable = phase in {Phase.STALE, Phase.FALLBACK} and not vetoed and not question.obey
     return _fetch(question, entry, entry if usable else None, unmet)
 
 

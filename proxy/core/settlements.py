@@ -96,6 +96,19 @@ def settle(
             assert_never(plan)
 
 
+def may_share(endpoint: Endpoint, settlement: Settlement, request: Request) -> bool:
+    """Return whether one who waited for a fetch may take what it brought.
+
+    Under `obey` only what may be stored, and only where the same fields selected it (RFC 9111
+    section 4.1): who waited did not know yet what the answer would vary by.
+    """
+    if endpoint.policy is not Policy.OBEY:
+        return settlement.shareable
+    shared = settlement.shared
+    matching = not isinstance(shared, Entry) or variants.matches(shared, request)
+    return settlement.shareable and matching
+
+
 def _uri(request: Request) -> str:
     path = f"{request.path}?{request.query}" if request.query else request.path
     return f"http://{request.host or 'upstream'}{path}"
@@ -241,7 +254,9 @@ def _rescue(
 ) -> Settlement | None:
     """Return the settlement that gives the fallback, or None where there is none to give."""
     entry = plan.fallback
-    if entry is None or not _young(exchange, entry):
+    if entry is None and exchange.obey:
+        entry = variants.select(plan.stored, exchange.request)
+    if entry is None or freshness.MUST_REVALIDATE in entry.flags or not _young(exchange, entry):
         return None
     if status is not None and exchange.obey:
         told = freshness.STALE_IF_ERROR in entry.flags

@@ -6,93 +6,42 @@ from typing import TypeAlias
 import pytest
 
 from proxy.core import variants
-from proxy.core.dates import format_date
 from proxy.core.fields import Fields, first
 from proxy.core.model import (
-    Denied,
     Entry,
     Failed,
-    Failure,
     Fetch,
-    Fetched,
     Forward,
-    Invalidate,
-    Lifetimes,
     Nothing,
     Outcome,
     Policy,
     Put,
     Refuse,
-    Reply,
-    Request,
-    Settlement,
     Touch,
 )
-from proxy.core.settlements import settle
-from proxy.core.upstreams import Endpoint
+from proxy.core.settlements import may_share
+from tests.core.settling import (
+    BROKEN,
+    CAP,
+    CONNECT,
+    GONE,
+    HOLD,
+    IGNORE,
+    OBEY,
+    QUOTA,
+    TAG,
+    TIMEOUT,
+    asking,
+    cc,
+    endpoint,
+    entry,
+    falling_back,
+    fetched,
+    settled,
+    word,
+)
 
-NOW = 1_763_000_000.0
-IGNORE, CAP, OBEY = Policy.IGNORE, Policy.CAP, Policy.OBEY
-LIVES = Lifetimes(60.0, stale_while_revalidate=30.0, stale_if_error=600.0)
-JSON = ("Content-Type", "application/json")
-TAG = ("ETag", '"a"')
-URI = "https://api.example.com/x"
 Rules: TypeAlias = dict[str, object]
-
-
-def cc(value: str) -> tuple[str, str]:
-    return ("Cache-Control", value)
-
-
-def endpoint(policy: Policy = IGNORE, **rules: object) -> Endpoint:
-    made = Endpoint("e", "u", "/x", (), policy=policy, ttl=60.0)
-    return replace(made, **rules)  # type: ignore[arg-type]  # rows name the fields
-
-
-def entry(age: float = 100, *fields: tuple[str, str], flags: frozenset[str] = frozenset()) -> Entry:
-    at = NOW - age
-    return Entry("k", 200, "OK", (JSON, *fields), b"old", "", at, at, 0.0, LIVES, flags=flags)
-
-
-def fetched(status: int, *fields: tuple[str, str], rejected: str = "", body: bytes = b"new",
-            length: int | None = None) -> Fetched:  # fmt: skip
-    reply = Reply(status, "R", (JSON, *fields), body)
-    return Fetched(reply, NOW, NOW, rejected, length)
-
-
-def asking(*fields: tuple[str, str], method: str = "GET") -> Request:
-    return Request(method, "/x", "", fields, host="api.example.com")
-
-
-def settled(
-    outcome: Outcome,
-    plan: Fetch | Forward | None = None,
-    rule: Endpoint | None = None,
-    request: Request | None = None,
-    key: str = "k",
-) -> Settlement:
-    return settle(
-        rule or endpoint(), request or asking(), plan or Fetch(), outcome, LIVES, key, NOW, uri=URI
-    )
-
-
-def word(settlement: Settlement) -> str:
-    """Return verdict, status and what is written, as a row reads it."""
-    write = type(settlement.write).__name__.lower()
-    return f"{settlement.verdict} {settlement.reply.status} {write}"
-
-
-def falling_back(age: float = 100, flags: frozenset[str] = frozenset()) -> Fetch:
-    old = entry(age, flags=flags)
-    return Fetch(stored=(old,), fallback=old, forward_reason="stale")
-
-
-QUOTA = Denied("minute", retry_after=7.0, resets_in=40.0)
-HOLD = Denied("hold", retry_after=90.0, resets_in=90.0, hold=True)
-CONNECT = Failed(Failure.CONNECT, sent=False)
-TIMEOUT = Failed(Failure.TIMEOUT, sent=True)
-BROKEN = Failed(Failure.PROTOCOL, sent=True)
-GONE = Failed(Failure.DISCONNECTED, sent=True)
 
 RESCUE: list[tuple[Outcome, str, str, str]] = [
     # outcome, with a fallback, its detail, without one
@@ -190,12 +139,16 @@ OBEYED: list[tuple[str, Outcome, frozenset[str], str]] = [
 ]
 
 
+@pytest.mark.parametrize("names_it", [True, False])
 @pytest.mark.parametrize(("section", "outcome", "flags", "expected"), OBEYED)
 def test_under_obey_the_origin_says_when_stale_will_do(
-    section: str, outcome: Outcome, flags: frozenset[str], expected: str
+    section: str, outcome: Outcome, flags: frozenset[str], expected: str, *, names_it: bool
 ) -> None:
     """An error's status is rescued where stale-if-error says so; no answer, if nothing forbids."""
-    assert expected == word(settled(outcome, falling_back(flags=flags), endpoint(OBEY)))
+    plan = falling_back(flags=flags)
+    plan = plan if names_it else replace(plan, fallback=None)
+
+    assert expected == word(settled(outcome, plan, endpoint(OBEY)))
 
 
 @pytest.mark.parametrize("outcome", [CONNECT, TIMEOUT, BROKEN, GONE])
@@ -326,6 +279,28 @@ def test_what_may_not_be_stored_is_not_shared(
     assert made.shareable is shareable
 
 
+@pytest.mark.parametrize(
+    ("policy", "foo", "expected"), [(OBEY, "1", True), (OBEY, "2", False), (IGNORE, "2", True)]
+)
+def test_who_waited_takes_what_was_selected_alike(
+    policy: Policy, foo: str, *, expected: bool
+) -> None:
+    """9111 4.1: under `obey` a reply that varies is for those who sent the same."""
+    rule = endpoint(policy)
+    outcome = fetched(200, ("Vary", "Foo"), cc("max-age=9"))
+    made = settled(outcome, Fetch(), rule, asking(("Foo", "1")))
+
+    assert may_share(rule, made, asking(("Foo", foo))) is expected
+
+
+def test_who_waited_takes_no_private_answer() -> None:
+    """9111 5.2.2.7: what is for one is not shared; a refusal is."""
+    rule = endpoint(OBEY)
+
+    assert not may_share(rule, settled(fetched(200, cc("private")), Fetch(), rule), asking())
+    assert may_share(rule, settled(TIMEOUT, Fetch(), rule), asking())
+
+
 def test_a_variant_is_put_beside_the_others() -> None:
     """9111 4.1: the index lists the new variant first, then those that were there."""
     old = replace(entry(9, ("Vary", "Foo")), key="k~old", request_fields=(("foo", "1"),))
@@ -336,119 +311,6 @@ def test_a_variant_is_put_beside_the_others() -> None:
     assert made.write.index is not None
     assert made.write.index.key == "k"
     assert variants.listed(made.write.index) == (made.write.entry.key, "k~old")
-
-
-# ── HEAD ──
-
-
-HEADS: list[tuple[Fields, Fetched, str, float | None]] = [
-    # stored fields, the HEAD's answer under obey, what comes of it, ttl then
-    ((TAG,), fetched(200, TAG, cc("max-age=500")), "MISS 200 touch", 500),
-    ((), fetched(200, cc("max-age=500")), "MISS 200 touch", 500),
-    ((), fetched(200, cc("max-age=500"), length=3), "MISS 200 touch", 500),
-    ((), fetched(200, cc("max-age=500"), length=4), "MISS 200 touch", 0),
-    ((TAG,), fetched(200, ("ETag", '"b"'), cc("max-age=500")), "MISS 200 touch", 0),
-    ((), fetched(410, cc("max-age=500")), "MISS 410 nothing", None),
-    ((), fetched(200, cc("no-store")), "MISS 200 touch", 0),
-]
-
-
-@pytest.mark.parametrize(("fields", "outcome", "expected", "ttl"), HEADS)
-def test_a_head_updates_or_ends_the_stored_get(
-    fields: Fields, outcome: Fetched, expected: str, ttl: float | None
-) -> None:
-    """9111 4.3.5: the same representation is updated; another makes the stored one stale."""
-    old = entry(100, *fields)
-    plan = Fetch(stored=(old,), joinable=False)
-    made = settled(outcome, plan, endpoint(OBEY), asking(method="HEAD"))
-
-    assert expected == word(made)
-    if ttl is not None:
-        assert isinstance(made.write, Touch)
-        assert (ttl, b"old") == (made.write.entry.lifetimes.ttl, made.write.entry.body)
-
-
-def test_a_head_alone_stores_nothing() -> None:
-    """9110 9.3.2: without a stored GET an answer to HEAD is only passed on."""
-    made = settled(fetched(200, cc("max-age=9")), Fetch(), endpoint(OBEY), asking(method="HEAD"))
-
-    assert word(made) == "MISS 200 nothing"
-
-
-def test_a_head_fetched_as_a_get_is_stored() -> None:
-    """Under `ignore` a HEAD is asked as a GET, so what comes is everyone's."""
-    assert word(settled(fetched(200), Fetch(method="GET"), request=asking(method="HEAD"))) == (
-        "MISS 200 put"
-    )
-
-
-# ── Forward ──
-
-LOCATED = ("Content-Location", "/x")
-SOON = ("Expires", format_date(NOW + 900))
-
-FORWARDED: list[tuple[Policy, str, Outcome, bool, str]] = [
-    # policy, method, outcome, storable, what comes of it
-    (IGNORE, "GET", fetched(200), False, "BYPASS 200 nothing"),
-    (IGNORE, "GET", fetched(500), False, "BYPASS 500 nothing"),
-    (IGNORE, "POST", fetched(200), False, "BYPASS 200 invalidate"),
-    (IGNORE, "DELETE", fetched(204), False, "BYPASS 204 invalidate"),
-    (IGNORE, "POST", fetched(500), False, "BYPASS 500 nothing"),
-    (IGNORE, "POST", fetched(429), False, "BYPASS 429 nothing"),
-    (CAP, "PUT", fetched(201), False, "BYPASS 201 invalidate"),
-    (OBEY, "M-SEARCH", fetched(200), False, "BYPASS 200 invalidate"),
-    (OBEY, "OPTIONS", fetched(200), False, "BYPASS 200 nothing"),
-    (OBEY, "POST", fetched(200, LOCATED, SOON), True, "BYPASS 200 put"),
-    (OBEY, "POST", fetched(200, LOCATED, cc("max-age=9")), True, "BYPASS 200 put"),
-    (OBEY, "POST", fetched(200, LOCATED), True, "BYPASS 200 invalidate"),
-    (OBEY, "POST", fetched(200, SOON), True, "BYPASS 200 invalidate"),
-    (OBEY, "POST", fetched(200, ("Content-Location", "/y"), SOON), True, "BYPASS 200 invalidate"),
-    (OBEY, "POST", fetched(200, LOCATED, cc("no-store, max-age=9")), True, "BYPASS 200 invalidate"),
-    (OBEY, "POST", fetched(404, LOCATED, SOON), True, "BYPASS 404 nothing"),
-    (OBEY, "POST", fetched(200, LOCATED, SOON), False, "BYPASS 200 invalidate"),
-    (IGNORE, "GET", QUOTA, False, "REFUSED 429 nothing"),
-    (IGNORE, "POST", HOLD, False, "REFUSED 429 nothing"),
-    (IGNORE, "POST", TIMEOUT, False, "REFUSED 504 nothing"),
-    (IGNORE, "POST", CONNECT, False, "REFUSED 502 nothing"),
-]
-
-
-@pytest.mark.parametrize(("policy", "method", "outcome", "storable", "expected"), FORWARDED)
-def test_what_is_forwarded(
-    policy: Policy, method: str, outcome: Outcome, *, storable: bool, expected: str
-) -> None:
-    """9111 4.4, 9110 9.3.3: it passes; unsafe methods invalidate; a POST may be stored for GETs."""
-    plan = Forward("method", storable=storable)
-    made = settled(outcome, plan, endpoint(policy), asking(method=method))
-
-    assert expected == word(made)
-    assert made.shareable is not isinstance(outcome, Fetched)
-
-
-def test_an_invalidation_names_absolute_uris() -> None:
-    """9111 4.4: the target and what Location names."""
-    outcome = fetched(201, ("Location", "y"))
-    made = settled(outcome, Forward("method"), request=asking(method="POST"))
-
-    assert made.write == Invalidate((URI, "https://api.example.com/y"))
-
-
-def test_without_a_uri_the_requests_own_is_taken() -> None:
-    """The target of a request is what it names itself."""
-    request = replace(asking(method="PUT"), query="a=1")
-    made = settle(endpoint(), request, Forward("method"), fetched(200), LIVES, "", NOW)
-
-    assert made.write == Invalidate(("http://api.example.com/x?a=1",))
-
-
-def test_without_a_key_nothing_is_stored() -> None:
-    """A private POST has no key, and is for nobody else."""
-    plan = Forward("method", private=True, storable=True)
-    outcome = fetched(200, LOCATED, SOON)
-    made = settled(outcome, plan, endpoint(OBEY), asking(method="POST"), key="")
-
-    assert isinstance(made.write, Invalidate)
-    assert made.stored is False
 
 
 def test_nothing_is_written_where_nothing_came() -> None:
