@@ -19,7 +19,12 @@ UNMATCHED: Final = "unmatched"
 """Name of the rule for what meets no endpoint."""
 
 _CLOCKS = frozenset({"time", "servertime", "server_time", "server-time"})
+_OF_UPSTREAMS_TOO = frozenset({"methods", "max_wait", "rescue_after", "priority"})
 _PLAIN = (
+    "methods",
+    "max_wait",
+    "rescue_after",
+    "priority",
     "negative_ttl",
     "negative",
     "stretch",
@@ -111,11 +116,12 @@ class Endpoints:
         return self._made(name, file, segments, policy, ttl, self.cost(cost, where))
 
     def _pick(self, file: Behaviour, attribute: str, default: Any) -> Any:
-        for layer in (file, self._file.defaults, self._file):
-            found = getattr(layer, attribute, None)
+        for layer in (file, self._file.defaults):
+            found = getattr(layer, attribute)
             if found is not None:
                 return found
-        return default
+        found = getattr(self._file, attribute) if attribute in _OF_UPSTREAMS_TOO else None
+        return default if found is None else found
 
     def _ttl(
         self, file: EndpointFile, path: Path, segments: tuple[Segment, ...], policy: Policy
@@ -161,15 +167,12 @@ class Endpoints:
     ) -> Endpoint:
         content_type = self._pick(file, "content_type", "application/json")
         picked = {name: self._pick(file, name, None) for name in _PLAIN}
-        for attribute in ("max_wait", "rescue_after", "priority"):
-            picked[attribute] = self._pick(file, attribute, None)
         return Endpoint(
             name=name,
             upstream=self._file.name,
             path=file.path,
             segments=segments,
             conditions=file.query,
-            methods=self._pick(file, "methods", None),
             policy=policy,
             ttl=ttl,
             stale_while_revalidate=self._pick(file, "stale_while_revalidate", 0.0),

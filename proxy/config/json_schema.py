@@ -6,7 +6,7 @@ One schema for both kinds of file: one with `name` or `base_url` is an upstream'
 
 from typing import Any
 
-from proxy.config.scalars import DURATION_SCHEMA, FIGURE_SCHEMA
+from proxy.config.fields import DURATION_FORMS, FIGURE_FORMS, REFERENCE
 from proxy.config.schema import ProxyFile
 from proxy.config.schema_upstream import UpstreamFile
 from proxy.config.tables import FORMS
@@ -51,18 +51,18 @@ def _readable(part: Any) -> Any:
             made[key] = _readable(value)
     if made.get("type") == "string" and "enum" in made:
         words = {"type": made.pop("type"), "enum": made.pop("enum")}
-        made["anyOf"] = [words, {"type": "string", "pattern": r"\$\{"}]
+        made["anyOf"] = [words, REFERENCE]
     return made
 
 
 def _tables() -> dict[str, Any]:
     return {
         "Lifetime": _table(
-            "A duration, or a table of them by a parameter.", DURATION_SCHEMA, "Lifetime", {}
+            "A duration, or a table of them by a parameter.", DURATION_FORMS, "Lifetime", {}
         ),
         "CostTable": _table(
             "A figure, or a table of them by a parameter.",
-            FIGURE_SCHEMA,
+            FIGURE_FORMS,
             "CostTable",
             {
                 "per": {"type": "number", "description": "Members for each step. Default 1."},
@@ -87,7 +87,7 @@ def _tables() -> dict[str, Any]:
 
 
 def _table(
-    description: str, figure: dict[str, Any], name: str, more: dict[str, Any]
+    description: str, figure: tuple[dict[str, Any], ...], name: str, more: dict[str, Any]
 ) -> dict[str, Any]:
     nested = {"$ref": f"#/$defs/{name}"}
     words = {
@@ -102,4 +102,4 @@ def _table(
         "list": {"enum": list(FORMS), "description": "Count the members of a list."},
     }
     table = {"type": "object", "properties": words | more, "additionalProperties": nested}
-    return {"description": description, "anyOf": [*figure["anyOf"], table]}
+    return {"description": description, "anyOf": [*figure, table]}

@@ -1,4 +1,4 @@
-"""Texts that stand for figures, and the types that a schema uses for its fields.
+"""Texts that stand for figures.
 
 A duration is `500ms`, `90s`, `5m`, `1h`, `7d` or a number of seconds; a size `256MiB` or a number
 of bytes; a share `10%` or 0 to 1; a factor `3x` or a number. Every reader raises ValueError that
@@ -8,9 +8,7 @@ says what is wrong and what is allowed. What came from the environment is never 
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final, TypeVar
-
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from typing import Final, TypeVar
 
 from proxy.config.environment import Substituted
 from proxy.config.problems import Path
@@ -274,89 +272,7 @@ def mapping_of(
     return members
 
 
-def _schema(*types: str, pattern: str | None = None, **more: Any) -> WithJsonSchema:
-    """Describe a scalar; `${…}` may stand for any of them."""
-    forms: list[dict[str, Any]] = [{"type": name} | more for name in types if name != "string"]
-    if "string" in types:
-        forms.append({"type": "string"} | ({"pattern": pattern} if pattern else {}) | more)
-    if "string" not in types or pattern:
-        forms.append({"type": "string", "pattern": r"\$\{"})
-    return WithJsonSchema(forms[0] if len(forms) == 1 else {"anyOf": forms})
-
-
-_DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)?$"
-DURATION_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": _DURATION_PATTERN},
-        {"type": "string", "pattern": r"\$\{"},
-    ]
-}
-FIGURE_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"\$\{"}]
-}
-_NAME = matching(
-    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
-    "a name is up to 64 letters, digits, '-', '_' and '.', and begins with a letter or digit",
-)
-_FIELD_NAME = matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "it must be the name of a header field")
-_METHOD = matching(r"[A-Z][A-Z-]*", "methods are written in capitals, as in GET, HEAD, POST")
-_STATUS = whole(100, 599)
-
-Text = Annotated[str, PlainValidator(text), _schema("string")]
-Name = Annotated[str, PlainValidator(_NAME), _schema("string")]
-Secret = Annotated[str, PlainValidator(secret), _schema("string")]
-Flag = Annotated[bool, PlainValidator(flag), _schema("boolean")]
-Duration = Annotated[float, PlainValidator(duration), WithJsonSchema(DURATION_SCHEMA)]
-PositiveDuration = Annotated[
-    float, PlainValidator(positive_duration), WithJsonSchema(DURATION_SCHEMA)
-]
-Window = Annotated[
-    float | CalendarUnit,
-    PlainValidator(window),
-    WithJsonSchema(
-        {"anyOf": [{"enum": [unit.value for unit in CalendarUnit]}, *DURATION_SCHEMA["anyOf"]]}
-    ),
-]
-Size = Annotated[
-    int,
-    PlainValidator(size),
-    _schema("integer", "string", pattern=r"^[0-9]+(\.[0-9]+)?\s*([kKMGT]i?)?B?$"),
-]
-SizeOrAny = Annotated[
-    float,
-    PlainValidator(size_or_any),
-    _schema("integer", "string", pattern=r"^(any|[0-9]+(\.[0-9]+)?\s*([kKMGT]i?)?B?)$"),
-]
-Share = Annotated[float, PlainValidator(share), _schema("number", "string", pattern="%$")]
-Pace = Annotated[float, PlainValidator(pace), _schema("number", "string", pattern="^even$|%$")]
-Factor = Annotated[float, PlainValidator(factor), _schema("number", "string", pattern="x$")]
-Amount = Annotated[float, PlainValidator(amount), WithJsonSchema(FIGURE_SCHEMA)]
-Count = Annotated[int, PlainValidator(whole(1, 1_000_000)), _schema("integer", minimum=1)]
-Urgency = Annotated[int, PlainValidator(whole(0, 7)), _schema("integer", minimum=0, maximum=7)]
-Port = Annotated[int, PlainValidator(whole(1, 65535)), _schema("integer", minimum=1)]
-Status = Annotated[int, PlainValidator(_STATUS), _schema("integer", minimum=100, maximum=599)]
-Texts = Annotated[
-    tuple[str, ...],
-    PlainValidator(list_of(text)),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-FieldName = Annotated[str, PlainValidator(_FIELD_NAME), _schema("string")]
-FieldNames = Annotated[
-    tuple[str, ...],
-    PlainValidator(list_of(_FIELD_NAME)),
-    AfterValidator(lambda names: tuple(name.lower() for name in names)),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-]
-Methods = Annotated[
-    frozenset[str],
-    PlainValidator(list_of(_METHOD)),
-    AfterValidator(frozenset),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-]
-Statuses = Annotated[
-    frozenset[int],
-    PlainValidator(list_of(_STATUS)),
-    AfterValidator(frozenset),
-    WithJsonSchema({"type": "array", "items": {"type": "integer"}}),
-]
+def set_of(read: Callable[[object], T]) -> Callable[[object], frozenset[T]]:
+    """Return a reader of a list whose order does not matter."""
+    members = list_of(read)
+    return lambda value: frozenset(members(value))

@@ -4,69 +4,41 @@ What an endpoint does not say, `defaults` says; what neither says, the upstream,
 `proxy.core.upstreams`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
-from proxy.config.scalars import (
-    DURATION_SCHEMA,
+from proxy.config.fields import (
     Amount,
+    Conditions,
+    ContentType,
+    CostTable,
     Count,
     Duration,
     Factor,
     FieldName,
     FieldNames,
     Flag,
+    Lifetime,
     Methods,
     Name,
     Pace,
+    Plains,
     PositiveDuration,
+    Resets,
     Secret,
     Share,
     SizeOrAny,
+    Status,
     Statuses,
+    StatusesOrAll,
+    StatusTtls,
     Text,
     Texts,
     Urgency,
     Window,
-    duration,
-    list_of,
-    mapping_of,
-    plain,
-    whole,
 )
 from proxy.config.schema import Strict
-from proxy.config.tables import CostTable, Lifetime
-
-_status = whole(100, 599)
-
-Conditions = Annotated[
-    tuple[tuple[str, str], ...],
-    PlainValidator(mapping_of(str, plain)),
-    WithJsonSchema(
-        {"type": "object", "additionalProperties": {"type": ["string", "boolean", "integer"]}}
-    ),
-]
-StatusTtls = Annotated[
-    tuple[tuple[int, float], ...],
-    PlainValidator(mapping_of(lambda key: _status(int(key) if key.isdecimal() else key), duration)),
-    WithJsonSchema({"type": "object", "patternProperties": {"^[1-5][0-9]{2}$": DURATION_SCHEMA}}),
-]
-ContentType = Annotated[Text, WithJsonSchema({"type": "string", "examples": ["any"]})]
-Plains = Annotated[
-    tuple[str, ...],
-    PlainValidator(list_of(plain)),
-    WithJsonSchema({"type": "array", "items": {"type": ["string", "boolean", "integer"]}}),
-]
-ChargedFor = Annotated[
-    Statuses | None, BeforeValidator(lambda value: None if value == "all" else value)
-]
-Resets = Annotated[
-    Any,
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 31}, {"type": "string"}]}
-    ),
-]
 
 
 class LimitFile(Strict):
@@ -94,7 +66,7 @@ class LimitFile(Strict):
     each: Literal["endpoint"] | None = Field(
         default=None, description="`endpoint`: every endpoint has a count of its own."
     )
-    charged_for: ChargedFor = Field(
+    charged_for: StatusesOrAll = Field(
         default=None, description="Statuses that the provider counts. Default `all`."
     )
     resets: Resets = Field(
@@ -267,9 +239,7 @@ class UsageFile(Strict):
 class BlockFile(Strict):
     """An answer that means "stay away"."""
 
-    status: Annotated[int, PlainValidator(_status), WithJsonSchema({"type": "integer"})] = Field(
-        description="Its status."
-    )
+    status: Status = Field(description="Its status.")
     contains: Text = Field(default="", description="A part of its body.")
     hold: PositiveDuration = Field(description="How long to stay away.")
 

@@ -7,9 +7,7 @@ path of the part it is in.
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
-
-from pydantic import PlainValidator, WithJsonSchema
+from typing import Any, Final
 
 from proxy.config.problems import Path
 from proxy.config.scalars import FaultyError, amount, duration, quoted
@@ -174,10 +172,6 @@ def cost(raw: object) -> Cost:
         read = Cost(general=reader.read(raw))
     _raised(reader)
     return read
-
-
-Lifetime = Annotated[Table, PlainValidator(lifetime), WithJsonSchema({"x-definition": "Lifetime"})]
-CostTable = Annotated[Cost, PlainValidator(cost), WithJsonSchema({"x-definition": "Cost"})]
 
 
 def least(table: Table) -> float:
