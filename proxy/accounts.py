@@ -97,7 +97,7 @@ class Accounts:
     def arriving(
         self, ask: Asked, plan: Fetch, head: Answered, arrival: Arrival, *, joined: bool
     ) -> Answer:
-        """Hand on a large body that still arrives."""
+        """Hand on a large body that still arrives; `head` has the fields that go to this client."""
         account = self._account(
             ask,
             Verdict.JOINED if joined else Verdict.MISS,

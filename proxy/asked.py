@@ -38,6 +38,11 @@ class Asked:
         """Time of the loop by which the client must have its answer."""
         return self.began + self.match.upstream.deadline
 
+    @property
+    def waits_until(self) -> float:
+        """Time of the loop until which it would wait for quota."""
+        return self.began + self.max_wait
+
     def bill(self) -> Bill:
         """Return what one exchange for it spends."""
         credential = privacy.credential(self.match, self.request, self.secret, private=self.private)

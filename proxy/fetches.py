@@ -4,21 +4,29 @@ A landing is settled anew for each who waited, with its own plan: one may take w
 `max-age` forbids. Only the flight writes. A body larger than `HAND_THROUGH` is handed on while it
 still arrives, and stored behind that; with an entry to fall back on it is taken in whole first,
 so that what breaks on the way can still be rescued.
+
+The interleaving that `_let_go` defends against:
+    1. a large body's head lands, and each who waited is woken in its turn;
+    2. the last of them has gone in that very tick: it never says that it was the last;
+    3. the body's start would be held for it for ever, and those who read it would get no further
+       than what may run ahead.
+    So the start is let go by the flight, as soon as nobody waits for it any more.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.cache import Cache
 from proxy.calls import Answered, Call, CallResult, Calls
-from proxy.core import outbound, plans
+from proxy.core import outbound, plans, variants
 from proxy.core.codings import GZIP, gunzip
 from proxy.core.model import (
     Denied,
+    Entry,
     Failed,
     Failure,
     Fetch,
@@ -35,6 +43,7 @@ from proxy.tasks import Tasks
 
 HAND_THROUGH = 256 * 1024
 """Bytes above which a body is handed on as it arrives."""
+NOT_MODIFIED = 304
 RETRIED = frozenset({Failure.DISCONNECTED, Failure.CONNECT})
 
 
@@ -44,6 +53,8 @@ class Settled:
 
     outcome: Outcome
     settlement: Settlement
+    waited_until: float
+    """Time of the loop until which it would have waited for quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,8 @@ class Arriving:
 
     answered: Answered
     arrival: Arrival
+    settled: Settled
+    """What the head alone means; nothing is written of it."""
 
 
 Landing: TypeAlias = Settled | Arriving | Overloaded
@@ -74,6 +87,12 @@ class Fetches:
         self._tasks = tasks
         self._time = time
         self._now = now
+        self._arriving: dict[str, Arriving] = {}
+
+    def arriving(self, key: str) -> Arriving | None:
+        """Return the large body that is on its way under a key, if its start is still there."""
+        found = self._arriving.get(key)
+        return found if found is not None and found.arrival.joinable else None
 
     async def fly(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> Landing:
         """Fetch for everyone who waits for `flight`."""
@@ -81,10 +100,10 @@ class Fetches:
         if isinstance(result, Overloaded):
             return result
         if isinstance(result, Answered) and isinstance(result.body, Arrival):
-            storing = self._store_when_whole(flight, asked, plan, result, result.body)
-            self._tasks.start(storing, f"store {asked.key}")
-            return Arriving(result, result.body)
-        return self._settled(asked, plan, result)
+            return self._handed_on(flight, asked, plan, result, result.body)
+        settled = self._settled(asked, plan, result)
+        self._cache.write(settled.settlement.write, self._now())
+        return settled
 
     async def _call(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
         """Call; once more where the connection was lost, nothing else is at hand, and time is."""
@@ -134,9 +153,25 @@ class Fetches:
 
     def _settled(self, asked: Asked, plan: Fetch, result: Answered | Denied | Failed) -> Settled:
         outcome = fetched(result, result.body) if isinstance(result, Answered) else result
-        settlement = self.settle(asked, plan, outcome)
-        self._cache.write(settlement.write, self._now())
-        return Settled(outcome, settlement)
+        return Settled(outcome, self.settle(asked, plan, outcome), asked.waits_until)
+
+    def shared(self, asked: Asked, plan: Fetch, landing: Settled) -> Settlement | None:
+        """Return what a landing means to one who joined; None: nothing, it must ask for itself."""
+        settlement, outcome = landing.settlement, landing.outcome
+        if not settlement.shareable:
+            return None
+        if settlement.stored:
+            entry = settlement.shared
+            obey = asked.match.endpoint.policy is Policy.OBEY
+            if obey and isinstance(entry, Entry) and not variants.matches(entry, asked.request):
+                return None
+            return replace(settlement, reply=entry)
+        if isinstance(outcome, Fetched) and outcome.reply.status == NOT_MODIFIED:
+            return settlement  # a 304 that confirmed nothing confirms nothing of anyone's
+        waits_longer = asked.waits_until > landing.waited_until
+        if isinstance(outcome, Denied) and plan.fallback is None and waits_longer:
+            return None
+        return self.settle(asked, plan, outcome)
 
     def settle(self, asked: Asked, plan: Fetch, outcome: Outcome) -> Settlement:
         """Decide what an outcome means to one request."""
@@ -150,21 +185,40 @@ class Fetches:
             self._now(),
         )
 
-    async def _store_when_whole(
+    def _handed_on(
         self, flight: Flight[Landing], asked: Asked, plan: Fetch, head: Answered, arrival: Arrival
+    ) -> Arriving:
+        landing = Arriving(head, arrival, self._settled(asked, plan, head))
+        self._tasks.start(_let_go(flight, arrival), f"let go {flight.key}")
+        storing = self._store_when_whole(flight.key, asked, plan, landing)
+        self._tasks.start(storing, f"store {flight.key}")
+        if landing.settled.settlement.stored:
+            self._arriving[flight.key] = landing
+        return landing
+
+    async def _store_when_whole(
+        self, key: str, asked: Asked, plan: Fetch, landing: Arriving
     ) -> None:
         """Store a body that was handed on, if it comes whole and is not too large."""
-        if flight.callers == 0:
-            arrival.release()
+        head, arrival = landing.answered, landing.arrival
         try:
             whole = await arrival.whole(asked.match.endpoint.max_size)
             if whole is not None and head.encoding == GZIP:
                 await asyncio.to_thread(gunzip, whole)
         except (BrokenExchangeError, ValueError):
             return  # nothing broken is stored; its readers have seen it break
-        if whole is not None:
-            settlement = self.settle(asked, plan, fetched(head, whole))
-            self._cache.write(settlement.write, self._now())
+        else:
+            if whole is not None:
+                settlement = self.settle(asked, plan, fetched(head, whole))
+                self._cache.write(settlement.write, self._now())
+        finally:
+            if self._arriving.get(key) is landing:
+                del self._arriving[key]
+
+
+async def _let_go(flight: Flight[Landing], arrival: Arrival) -> None:
+    await flight.left()
+    arrival.release()
 
 
 def fetched(answered: Answered, body: bytes | Arrival) -> Fetched:

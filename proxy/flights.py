@@ -25,19 +25,29 @@ Landing = TypeVar("Landing")
 class Flight(Generic[Landing]):
     """A fetch under way."""
 
-    __slots__ = ("callers", "joined", "key", "pinned", "sent", "task")
+    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.callers = 0
         """How many wait for it now."""
-        self.joined = 0
-        """How many have joined it after its first caller."""
         self.sent = False
         """The call is paid for: it lands whoever leaves."""
         self.pinned = False
         """It goes on without callers: a refresh, or what a rescued caller left behind."""
         self.task: asyncio.Task[Landing] | None = None
+        self._left = asyncio.Event()
+
+    async def left(self) -> None:
+        """Return when nobody waits for it: all have its landing, or have gone."""
+        while self.callers:
+            self._left.clear()
+            await self._left.wait()
+
+    def _leave(self) -> None:
+        self.callers -= 1
+        if self.callers == 0:
+            self._left.set()
 
 
 class Flights(Generic[Landing]):
@@ -56,11 +66,16 @@ class Flights(Generic[Landing]):
         return self._flights.get(key)
 
     def begin(
-        self, key: str, fly: Callable[[Flight[Landing]], Coroutine[Any, Any, Landing]]
+        self,
+        key: str,
+        fly: Callable[[Flight[Landing]], Coroutine[Any, Any, Landing]],
+        *,
+        joinable: bool = True,
     ) -> Flight[Landing]:
-        """Begin a flight; the caller has looked that there is none."""
+        """Begin a flight; where it is joinable, the caller has looked that there is none."""
         flight: Flight[Landing] = Flight(key)
-        self._flights[key] = flight
+        if joinable:
+            self._flights[key] = flight
         flight.task = self._tasks.start(self._fly(flight, fly), f"flight {key}")
         return flight
 
@@ -83,7 +98,7 @@ class Flights(Generic[Landing]):
             flight.pinned = flight.pinned or leave_running
             return task.result() if _landed(task) else None
         finally:
-            flight.callers -= 1
+            flight._leave()  # noqa: SLF001 - the other half of Flight
             if flight.callers == 0 and not flight.sent and not flight.pinned:
                 self._forget(flight)  # at once: who comes now must not join what is ending
                 task.cancel()

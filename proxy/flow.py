@@ -14,16 +14,18 @@ from proxy.accounts import Accounts
 from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
 from proxy.cache import Cache
-from proxy.core import keys, plans, privacy
+from proxy.core import keys, plans, privacy, variants
 from proxy.core.model import (
     Entry,
     Fetch,
     Forward,
     Invalidate,
+    Policy,
     Refuse,
     Request,
     Serve,
     ServeThenRefresh,
+    Settlement,
     Verdict,
 )
 from proxy.core.routing import Match, Routes
@@ -109,7 +111,10 @@ class Flow:
                 return refusals.client_key_refused(upstream, tuple(name for name, _ in brought))
         return None
 
-    async def _answer(self, ask: Asked, body: AsyncIterator[bytes] | None) -> Answer:
+    async def _answer(
+        self, ask: Asked, body: AsyncIterator[bytes] | None, *, alone: bool = False
+    ) -> Answer:
+        """Answer what is let through; `alone`: by a fetch of its own, if it needs one."""
         endpoint, now = ask.match.endpoint, self._parts.now()
         stored: tuple[Entry, ...] = ()
         if ask.key and not endpoint.live:
@@ -125,7 +130,7 @@ class Flow:
                 self._refresh(ask, Fetch(validators, stored, forward_reason="stale"))
                 return accounts.entry(ask, entry, Verdict.STALE, now, detail=detail)
             case Fetch():
-                return await self._fetch(ask, plan)
+                return await self._fetch(ask, replace(plan, joinable=plan.joinable and not alone))
             case Forward():
                 return await self._forward(ask, plan, body)
             case Refuse():
@@ -137,18 +142,26 @@ class Flow:
 
     def _refresh(self, ask: Asked, plan: Fetch) -> None:
         """Fetch once behind an answer that was given already."""
-        if self._parts.flights.find(ask.key) is None:
-            self._begin(ask, plan).pinned = True
+        key = _flight_key(ask, plan)
+        if self._parts.flights.find(key) is None and self._parts.fetches.arriving(key) is None:
+            self._begin(key, ask, plan).pinned = True
 
-    def _begin(self, ask: Asked, plan: Fetch) -> Flight[Landing]:
+    def _begin(self, key: str, ask: Asked, plan: Fetch) -> Flight[Landing]:
         return self._parts.flights.begin(
-            ask.key, lambda flight: self._parts.fetches.fly(flight, ask, plan)
+            key,
+            lambda flight: self._parts.fetches.fly(flight, ask, plan),
+            joinable=plan.joinable,
         )
 
     async def _fetch(self, ask: Asked, plan: Fetch) -> Answer:
-        flight = self._parts.flights.find(ask.key) if plan.joinable else None
+        key = _flight_key(ask, plan)
+        flight = self._parts.flights.find(key) if plan.joinable else None
         joined = flight is not None
-        flight = flight or self._begin(ask, plan)
+        if flight is None and plan.joinable:
+            arriving = self._parts.fetches.arriving(key)
+            if arriving is not None:
+                return await self._arrived(ask, plan, arriving, joined=True)
+        flight = flight or self._begin(key, ask, plan)
         left = ask.deadline - self._parts.time()
         patience = min(ask.match.endpoint.rescue_after, left) if plan.fallback else left
         landing = await self._parts.flights.wait(
@@ -159,23 +172,38 @@ class Flow:
                 return self._lost_patience(ask, plan)
             case Overloaded():
                 return self._overloaded(ask, plan, landing)
-            case Arriving(answered, arrival):
-                answer = self._parts.accounts.arriving(ask, plan, answered, arrival, joined=joined)
-                if flight.callers == 0:
-                    arrival.release()
-                return answer
+            case Arriving():
+                return await self._arrived(ask, plan, landing, joined=joined)
             case Settled():
                 return await self._landed(ask, plan, landing, joined=joined)
             case _:
                 assert_never(landing)
 
+    async def _arrived(self, ask: Asked, plan: Fetch, landing: Arriving, *, joined: bool) -> Answer:
+        """Hand on a large body to one of those who waited for it, or who come while it comes."""
+        settled = landing.settled
+        settlement: Settlement | None = settled.settlement
+        if joined:
+            settlement = self._parts.fetches.shared(ask, plan, settled)
+        if settlement is None:
+            return await self._answer(ask, None, alone=True)
+        if isinstance(settlement.reply, Refuse) or settlement.verdict is Verdict.RESCUED:
+            return self._settled(ask, plan, settlement, settled, joined=joined)
+        head = replace(landing.answered, fields=settlement.reply.fields)
+        return self._parts.accounts.arriving(ask, plan, head, landing.arrival, joined=joined)
+
     async def _landed(self, ask: Asked, plan: Fetch, landing: Settled, *, joined: bool) -> Answer:
         """Answer one of those who waited for a flight with what the landing means to it."""
-        settlement = landing.settlement
-        if joined and not settlement.shareable:
-            return await self._answer(ask, None)
-        if joined and settlement.verdict not in (Verdict.MISS, Verdict.REVALIDATED):
-            settlement = self._parts.fetches.settle(ask, plan, landing.outcome)
+        settlement: Settlement | None = landing.settlement
+        if joined:
+            settlement = self._parts.fetches.shared(ask, plan, landing)
+        if settlement is None:  # stored: another's variant, so that it is known what it varies by
+            return await self._answer(ask, None, alone=not landing.settlement.shareable)
+        return self._settled(ask, plan, settlement, landing, joined=joined)
+
+    def _settled(
+        self, ask: Asked, plan: Fetch, settlement: Settlement, landing: Settled, *, joined: bool
+    ) -> Answer:
         return self._parts.accounts.settled(
             ask, plan, settlement, landing.outcome, self._parts.now(), joined=joined
         )
@@ -242,6 +270,13 @@ class Flow:
             )
         )
         return answer
+
+
+def _flight_key(ask: Asked, plan: Fetch) -> str:
+    """Return under which key a fetch may be joined: its variant's, where it is known to vary."""
+    if ask.match.endpoint.policy is not Policy.OBEY or not plan.stored:
+        return ask.key
+    return variants.variant_key(ask.key, plan.stored[0].fields, ask.request)
 
 
 async def _whole(body: AsyncIterator[bytes]) -> bytes | None:
