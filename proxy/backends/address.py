@@ -7,8 +7,8 @@
     redis+cluster://[user:password@]host:port,host:port
     rediss+sentinel://…, rediss+cluster://…                  the same through TLS
 
-User and password are those of the data servers; Sentinels are asked without. Passwords never
-stand in what is shown: `str(address)` leaves them out.
+User and password are those of the data servers; Sentinels are asked without first, then with them.
+Passwords never stand in what is shown: `str(address)` leaves them out.
 """
 
 from dataclasses import dataclass, field

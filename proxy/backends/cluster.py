@@ -20,7 +20,7 @@ from proxy.backends.credentials import Credentials
 from proxy.backends.discovery import Slots, slots
 from proxy.backends.errors import BackendError, BackendLostError, BackendReplyError
 from proxy.backends.node import Node, Place
-from proxy.backends.pipe import packed
+from proxy.backends.pipe import Pipe, packed
 from proxy.tasks import Tasks
 
 _log = structlog.get_logger("store")
@@ -153,7 +153,7 @@ class Cluster:
         async def locate() -> Place:
             return place
 
-        node = Node(self._address, self._options, locate, self._node_changed)
+        node = Node(self._address, self._options, locate, self._node_changed, examine=_serving)
         self._nodes[place] = node
         await node.open()
 
@@ -187,6 +187,21 @@ class Cluster:
                     return
             await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter
             wait = min(_LONGEST_WAIT, wait * 2)
+
+
+async def _serving(pipe: Pipe) -> None:
+    """Take a node only while it serves: one that just came back refuses all for a moment.
+
+    Raises:
+        BackendLostError: it says that the cluster is down.
+
+    """
+    try:
+        told = await pipe.submit(packed(("CLUSTER", "INFO")))
+    except BackendReplyError:
+        return  # where asking is forbidden, its answers will tell
+    if b"cluster_state:fail" in told:
+        raise BackendLostError("the cluster is down", sent=False)
 
 
 def _named(message: str, asked: Place) -> Place:

@@ -32,6 +32,8 @@ from proxy.backends.errors import (
 _log = structlog.get_logger("store")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_LOG_SIZE = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log is cut back after a burst."""
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -132,6 +134,7 @@ def _opened(path: Path, schema: Schema) -> tuple[sqlite3.Connection, int]:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute(f"PRAGMA journal_size_limit={_LOG_SIZE}")
         _migrate(connection, schema, path)
     except BaseException:
         connection.close()

@@ -14,17 +14,29 @@ Slots: TypeAlias = dict[int, Place]
 """Which master serves each of a cluster's 16,384 hash slots."""
 
 
-async def master(address: RedisAddress, options: RedisOptions) -> Place:
+async def master(address: RedisAddress, options: RedisOptions, credentials: Credentials) -> Place:
     """Ask the Sentinels which server is the master now.
+
+    Sentinels that want a password are given the data servers'.
 
     Raises:
         BackendLostError: none of them answers, or none knows one.
 
     """
+    user, password = credentials()
+    settings = _settings(address, options)
+    try:
+        return await _asked(address, settings)
+    except BackendLostError:
+        if not password:
+            raise
+    return await _asked(address, settings | {"username": user or None, "password": password})
+
+
+async def _asked(address: RedisAddress, settings: dict[str, Any]) -> Place:
     from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415 - slow import, seldom needed
     from redis.exceptions import RedisError  # noqa: PLC0415 - likewise
 
-    settings = _settings(address, options)
     sentinels = Sentinel(address.hosts, sentinel_kwargs=settings)  # type: ignore[no-untyped-call]
     try:
         host, port = await sentinels.discover_master(address.service)

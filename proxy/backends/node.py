@@ -12,6 +12,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import structlog
@@ -43,6 +44,24 @@ class Place:
 
 
 Locate: TypeAlias = Callable[[], Awaitable[Place]]
+Examine: TypeAlias = Callable[[Pipe], Awaitable[None]]
+"""Asks a new connection whether its server may be used, and raises BackendError if not."""
+
+
+async def anything(_pipe: Pipe) -> None:
+    """Take any server."""
+
+
+async def master_only(pipe: Pipe) -> None:
+    """Take a master only: Sentinels may name one that is not yet, or no more.
+
+    Raises:
+        BackendLostError: it is a replica.
+
+    """
+    role = await pipe.submit(packed(("ROLE",)))
+    if role[0] != b"master":
+        raise BackendLostError("the server is not the master yet", sent=False)
 
 
 class Node:
@@ -55,9 +74,12 @@ class Node:
         locate: Locate,
         on_change: Callable[[bool, str], None],
         *,
-        must_be_master: bool = False,
+        examine: Examine = anything,
     ) -> None:
-        """Take how to find the server (asked before each connect), and whom to tell up or down."""
+        """Take how to find the server (asked before each connect), and whom to tell up or down.
+
+        `examine` may refuse a server that was connected to.
+        """
         self.up = False
         self.latency = 0.0
         self.reason = ""
@@ -66,10 +88,9 @@ class Node:
         self._address = address
         self._options = options
         self._credentials = Credentials(address, options)
-        self._tls = tls_context(address, options)
         self._locate = locate
         self._on_change = on_change
-        self._must_be_master = must_be_master
+        self._examine = examine
         self._pipes: list[Pipe] = []
         self._closing = False
         self._wake = asyncio.Event()
@@ -143,11 +164,10 @@ class Node:
 
     async def _beat(self) -> None:
         """Ping, then rest until the next beat or until the connection is lost."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = perf_counter()  # the loop's own time may count in whole milliseconds
         try:
             await self.submit(packed(("PING",)))
-            self.latency = loop.time() - started
+            self.latency = perf_counter() - started
             async with asyncio.timeout(_HEARTBEAT):
                 await self._wake.wait()
         except (BackendError, TimeoutError):
@@ -219,9 +239,8 @@ class Node:
 
         if place.socket_file:
             return (await loop.create_unix_connection(factory, place.socket_file))[1]
-        transport, pipe = await loop.create_connection(
-            factory, place.host, place.port, ssl=self._tls
-        )
+        tls = tls_context(self._address, self._options)  # anew: certificates may be exchanged
+        transport, pipe = await loop.create_connection(factory, place.host, place.port, ssl=tls)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -233,10 +252,7 @@ class Node:
             await pipe.submit(packed(("AUTH", user, password) if user else ("AUTH", password)))
         if self._address.db:
             await pipe.submit(packed(("SELECT", self._address.db)))
-        if self._must_be_master:
-            role = await pipe.submit(packed(("ROLE",)))
-            if role[0] != b"master":
-                raise BackendLostError(f"{self.place} is not the master yet", sent=False)
+        await self._examine(pipe)
         await pipe.submit(packed(("PING",)))
 
 

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
+from time import perf_counter
 from typing import Any
 
 from proxy.backends import address, discovery, subscriber
@@ -21,7 +22,7 @@ from proxy.backends.address import RedisOptions, Topology
 from proxy.backends.cluster import Cluster
 from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendLostError, BackendReplyError
-from proxy.backends.node import Node, Place
+from proxy.backends.node import Node, Place, anything, master_only
 from proxy.backends.pipe import Argument, packed
 
 _KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
@@ -51,7 +52,6 @@ class Redis:
 
         Raises:
             AddressError: the URL is none that is understood.
-            BackendLostError: `tls_ca` cannot be read.
 
         """
         self._options = options
@@ -63,9 +63,8 @@ class Redis:
             self._cluster = Cluster(self._address, options, self._changed)
         else:
             sentinel = self._address.topology is Topology.SENTINEL
-            self._node = Node(
-                self._address, options, self._locate, self._changed, must_be_master=sentinel
-            )
+            examine = master_only if sentinel else anything
+            self._node = Node(self._address, options, self._locate, self._changed, examine=examine)
         self._subscriber = subscriber.Subscriber(self._dial)
 
     def __str__(self) -> str:
@@ -134,10 +133,9 @@ class Redis:
 
     async def ping(self) -> float:
         """Return how many seconds a round trip takes now (the slowest server's)."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = perf_counter()
         await self.each_server("PING")
-        return loop.time() - started
+        return perf_counter() - started
 
     async def subscribe(self, channel: str, listener: Callable[[bytes], None]) -> bool:
         """Call `listener` with each message published on `channel`, for as long as this lives.
@@ -173,7 +171,8 @@ class Redis:
     async def _locate(self) -> Place:
         """Return where the server is now."""
         if self._address.topology is Topology.SENTINEL:
-            return await discovery.master(self._address, self._options)
+            credentials = Credentials(self._address, self._options)
+            return await discovery.master(self._address, self._options, credentials)
         if self._address.socket_file:
             return Place(socket_file=self._address.socket_file)
         return Place(*self._address.hosts[0])

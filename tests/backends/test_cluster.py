@@ -1,5 +1,7 @@
 """Which node of a cluster serves a key."""
 
+import asyncio
+
 import pytest
 
 from proxy.backends.address import RedisOptions, parse
@@ -38,6 +40,38 @@ async def test_a_slot_under_way_is_asked_for_at_its_new_node(redis_cluster: Redi
             for client in (here, there):
                 client.execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
             await cluster.close()
+
+
+async def answered(cluster: Cluster) -> None:
+    """Return once the key is served again: nodes learn of each other's return one by one."""
+    while True:
+        try:
+            assert await cluster.submit(packed(("GET", "a")), b"a") is None
+        except BackendLostError:
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+async def test_a_node_that_was_killed_is_told_and_found_again(own_cluster: RedisCluster) -> None:
+    """Its keys fail as lost and nothing else is raised; started again, all slots are served."""
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    cluster = Cluster(
+        parse(own_cluster.url),
+        RedisOptions(own_cluster.url),
+        lambda up, _reason: told.put_nowait(up),
+    )
+    assert await cluster.open()
+    own_cluster.nodes[2].kill()
+    async with asyncio.timeout(20):
+        assert [await told.get(), await told.get()] == [True, False]
+        with pytest.raises(BackendLostError):
+            await cluster.submit(packed(("GET", "a")), b"a")  # slot 15495, the third node's
+        own_cluster.nodes[2].start()
+        while not await told.get():
+            pass
+    await answered(cluster)
+    await cluster.close()
 
 
 async def test_a_cluster_that_nobody_answers_for_is_down() -> None:

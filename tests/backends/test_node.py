@@ -7,14 +7,12 @@ import pytest
 
 from proxy.backends.address import RedisOptions, parse
 from proxy.backends.errors import BackendLostError
-from proxy.backends.node import Node, Place
+from proxy.backends.node import Examine, Node, Place, anything, master_only
 from proxy.backends.pipe import packed
 from tests.fixtures.redis import RedisServer
 
 
-def node(
-    server: RedisServer, tell: Callable[[bool], None], *, must_be_master: bool = False
-) -> Node:
+def node(server: RedisServer, tell: Callable[[bool], None], *, examine: Examine = anything) -> Node:
     async def locate() -> Place:
         return Place("127.0.0.1", server.port)
 
@@ -23,7 +21,7 @@ def node(
         RedisOptions(server.url),
         locate,
         lambda up, _reason: tell(up),
-        must_be_master=must_be_master,
+        examine=examine,
     )
 
 
@@ -47,7 +45,7 @@ async def test_a_replica_is_no_master(
     """Where a master is needed, a server that is none is not used."""
     told: list[bool] = []
     replica = start_redis("--replicaof", "127.0.0.1", str(redis_server.port))
-    kept = node(replica, told.append, must_be_master=True)
+    kept = node(replica, told.append, examine=master_only)
 
     assert not await kept.open()
     assert "not the master" in kept.reason
