@@ -13,7 +13,7 @@ from proxy.sandbox.market import Market, decimals
 from proxy.sandbox.provider import Answer, Call, Provider, Reply, Route, json_reply, whole
 from proxy.sandbox.providers import binance_account as account
 from proxy.sandbox.providers import binance_market as shared
-from proxy.sandbox.providers.binance_account import signed
+from proxy.sandbox.providers.binance_account import ORDERING, signed
 from proxy.sandbox.providers.binance_market import Exchange, Pair, error, millis
 
 QUOTES = (("USDT", 300), ("BTC", 40), ("ETH", 20), ("USDC", 40), ("BNB", 15))
@@ -67,6 +67,11 @@ def window_weight(call: Call) -> int:
 def open_orders_weight(call: Call) -> int:
     """Weigh openOrders: 6 for one symbol, 80 for all."""
     return 6 if "symbol" in call.query else 80
+
+
+def trial_weight(call: Call) -> int:
+    """Weigh a test order: 20 where it asks for the commission too."""
+    return 20 if account.arguments(call).get("computeCommissionRates") == "true" else 1
 
 
 # --- public market data ---------------------------------------------------------------------
@@ -281,8 +286,16 @@ ROUTES = (
     Route(f"{V3}/ticker/tradingDay", _window, window_weight),
     Route(f"{V3}/ticker", _window, window_weight),
     Route(f"{V3}/account", signed(account.account), 20),
-    Route(f"{V3}/order", signed(_order), 4, ("orders",), account.ORDERING),
-    Route(f"{V3}/order/test", signed(_ping), 1, (), ("POST",)),
+    Route(f"{V3}/order", signed(_order), 4, ("orders",), ORDERING),
+    Route(f"{V3}/order/test", signed(_ping), trial_weight, (), ("POST",)),
+    Route(f"{V3}/order/cancelReplace", signed(_order), 1, ("orders",), ("POST",)),
+    Route(f"{V3}/orderList/{{rest:path}}", signed(account.nothing), 4, ("orders",), ORDERING),
+    Route(f"{V3}/openOrderList", signed(account.nothing), 6),
+    Route(f"{V3}/allOrderList", signed(account.nothing), 20),
+    Route(f"{V3}/myAllocations", signed(account.nothing), 20),
+    Route(f"{V3}/myPreventedMatches", signed(account.nothing), 20),
+    Route(f"{V3}/rateLimit/order", signed(account.order_rates), 40),
+    Route(f"{V3}/account/commission", signed(account.commission), 20),
     Route(f"{V3}/openOrders", signed(account.nothing), open_orders_weight, (), ("GET", "DELETE")),
     Route(f"{V3}/allOrders", signed(account.nothing), 20),
     Route(f"{V3}/myTrades", signed(account.nothing), 20),

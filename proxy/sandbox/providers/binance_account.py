@@ -101,6 +101,19 @@ def coins(_call: Call, market: Market) -> Reply:
     return json_reply(rows)
 
 
+def commission(call: Call, _market: Market) -> Reply:
+    """Show what trading costs."""
+    rates = {"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.0", "seller": "0.0"}
+    symbol = arguments(call).get("symbol", "BTCUSDT")
+    return json_reply({"symbol": symbol, "standardCommission": rates, "taxCommission": rates})
+
+
+def order_rates(_call: Call, _market: Market) -> Reply:
+    """Show how many orders were sent in the running intervals."""
+    row = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100}
+    return json_reply([{**row, "count": 0}])
+
+
 def margin_pairs(_call: Call, _market: Market) -> Reply:
     """List pairs for margin trading: one, as ccxt's load_markets asks for them."""
     row = {"base": "BTC", "quote": "USDT", "symbol": "BTCUSDT", "isMarginTrade": True,

@@ -14,19 +14,14 @@ from proxy.core.fields import Fields
 from proxy.sandbox.limits import Ban, Counted, Limit, Refused
 from proxy.sandbox.market import Market, decimals
 from proxy.sandbox.provider import Answer, Call, Provider, Reply, Route, json_reply, whole
-from proxy.sandbox.providers import binance_account as account
 from proxy.sandbox.providers import binance_market as shared
-from proxy.sandbox.providers.binance_market import Exchange, Pair, millis
+from proxy.sandbox.providers.binance_futures_account import ROUTES as ACCOUNT
+from proxy.sandbox.providers.binance_futures_account import by_symbol, exchange
+from proxy.sandbox.providers.binance_market import Pair, millis
 
 PERPETUAL_END = 4_133_404_800_000
 EIGHT_HOURS = 28_800
 WRONG_USAGE = frozenset({"/fapi/v1/ticker/bookTicker", "/fapi/v2/ticker/price"})
-
-
-@lru_cache(maxsize=8)
-def exchange(market: Market) -> Exchange:
-    """Return the futures exchange of a market: perpetual contracts in USDT."""
-    return Exchange(shared.pairs(market, (("USDT", 150),)), width=0)
 
 
 # --- what a call weighs ---------------------------------------------------------------------
@@ -43,11 +38,6 @@ def kline_weight(call: Call) -> int:
     limit = whole(call.query.get("limit"), 500, 1)
     steps = ((99, 1), (499, 2), (1000, 5))
     return next((weight for most, weight in steps if limit <= most), 10)
-
-
-def one_or_all(one: int, everything: int) -> Any:
-    """Return a weight that depends on whether `symbol` is there."""
-    return lambda call: one if "symbol" in call.query else everything
 
 
 # --- market data ----------------------------------------------------------------------------
@@ -306,14 +296,52 @@ def _data(call: Call, market: Market) -> Reply:
     return json_reply(rows)
 
 
+def _index_info(call: Call, market: Market) -> Reply:
+    basket = [
+        {"baseAsset": base, "quoteAsset": "USDT", "weightInQuantity": "1.04406228",
+         "weightInPercentage": "0.50000000"}
+        for base in ("UNI", "AAVE")
+    ]  # fmt: skip
+    moment = millis(call, market.moment(call.now))
+    return json_reply(
+        [{"symbol": "DEFIUSDT", "time": moment, "component": "baseAsset", "baseAssetList": basket}]
+    )
+
+
+def _asset_index(call: Call, market: Market) -> Reply:
+    at, rows = market.moment(call.now), []
+    for base in ("ADA", "ETH"):
+        index = market.price(base, "USD", at)
+        figures = {"index": 1.0, "bidRate": 0.99, "askRate": 1.01, "autoExchangeBidRate": 0.95,
+                   "autoExchangeAskRate": 1.05}  # fmt: skip
+        shown = {name: decimals(index * share, 8) for name, share in figures.items()}
+        buffers = ("bidBuffer", "askBuffer", "autoExchangeBidBuffer", "autoExchangeAskBuffer")
+        row = {"symbol": f"{base}USD", "time": millis(call, at), **shown}
+        rows.append({**row, **dict.fromkeys(buffers, "0.10000000")})
+    asked = [row for row in rows if row["symbol"] == call.query.get("symbol")]
+    return json_reply(asked[0] if asked else rows)
+
+
+def _constituents(call: Call, market: Market, pair: Pair) -> Reply:
+    at = market.moment(call.now)
+    price = decimals(market.price(pair.base, "USDT", at), 8)
+    parts = [
+        {"exchange": name, "symbol": pair.symbol, "price": price, "weight": "0.50000000"}
+        for name in ("binance", "coinbase")
+    ]
+    return json_reply({"symbol": pair.symbol, "time": millis(call, at), "constituents": parts})
+
+
+def _insurance(call: Call, market: Market) -> Reply:
+    moment = millis(call, market.moment(call.now))
+    assets = [{"asset": "USDT", "marginBalance": "793930579.315848", "updateTime": moment}]
+    return json_reply({"symbols": ["BTCUSDT", "ETHUSDT"], "assets": assets})
+
+
 def _usage(call: Call, counted: Counted | Refused) -> Fields:
     if call.path not in WRONG_USAGE:
         return shared.usage(call, counted)
     return (("X-MBX-USED-WEIGHT-1M", str(counted.used.get("weight", 0) + 10)),)
-
-
-def _order(call: Call, market: Market) -> Reply:
-    return account.order(call, market, exchange(market))
 
 
 V1 = "/fapi/v1"
@@ -332,16 +360,20 @@ ROUTES = (
     Route(f"{V1}/premiumIndexKlines", _of_pair(_klines), kline_weight),
     Route(f"{V1}/continuousKlines", _pair_klines, kline_weight),
     Route(f"{V1}/indexPriceKlines", _pair_klines, kline_weight),
-    Route(f"{V1}/premiumIndex", _each(_premium), one_or_all(1, 10)),
-    Route(f"{V1}/ticker/24hr", _each(_day), one_or_all(1, 40)),
-    Route(f"{V1}/ticker/price", _each(_price), one_or_all(1, 2)),
-    Route("/fapi/v2/ticker/price", _each(_price), one_or_all(1, 2)),
-    Route(f"{V1}/ticker/bookTicker", _each(_book), one_or_all(2, 5)),
+    Route(f"{V1}/premiumIndex", _each(_premium), by_symbol(1, 10)),
+    Route(f"{V1}/ticker/24hr", _each(_day), by_symbol(1, 40)),
+    Route(f"{V1}/ticker/price", _each(_price), by_symbol(1, 2)),
+    Route("/fapi/v2/ticker/price", _each(_price), by_symbol(1, 2)),
+    Route(f"{V1}/ticker/bookTicker", _each(_book), by_symbol(2, 5)),
     Route(f"{V1}/openInterest", _of_pair(_open_interest), 1),
     Route(f"{V1}/fundingRate", _funding_rates, 0, FUNDING),
     Route(f"{V1}/fundingInfo", _funding_info, 0, FUNDING),
     Route("/futures/data/{kind}", _data, 0, ("data",)),
-    Route(f"{V1}/order", account.signed(_order), 1, ("orders",), account.ORDERING),
+    Route(f"{V1}/indexInfo", _index_info, 1),
+    Route(f"{V1}/assetIndex", _asset_index, by_symbol(1, 10)),
+    Route(f"{V1}/constituents", _of_pair(_constituents), 2),
+    Route(f"{V1}/insuranceBalance", _insurance, 1),
+    *ACCOUNT,
 )
 PROVIDER = Provider(
     name="binance-futures",

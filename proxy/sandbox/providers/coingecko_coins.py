@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy.sandbox.candles import SECONDS
-from proxy.sandbox.market import DAY, Market, significant
+from proxy.sandbox.market import DAY, Asset, Market, significant
 from proxy.sandbox.provider import Call, Reply, json_reply, raw, whole
 from proxy.sandbox.providers.coingecko_description import (
     COMMUNITY,
@@ -38,15 +38,26 @@ def coin(call: Call, market: Market) -> Reply:
     return described(call, market, asset) if asset else not_found()
 
 
-def contract(call: Call, market: Market) -> Reply:
-    """Describe the coin of a contract address."""
+def _of_contract(call: Call, market: Market) -> Asset | None:
     solana, address = call.names["platform"] == "solana", call.names["address"]
     if call.names["platform"] not in PLATFORMS:
-        return not_found()
+        return None
     for asset in market.assets:
         if address == asset.solana if solana else address.lower() == asset.ethereum.lower():
-            return described(call, market, asset)
-    return not_found()
+            return asset
+    return None
+
+
+def contract(call: Call, market: Market) -> Reply:
+    """Describe the coin of a contract address."""
+    asset = _of_contract(call, market)
+    return described(call, market, asset) if asset else not_found()
+
+
+def contract_chart(call: Call, market: Market) -> Reply:
+    """Draw the prices of the coin of a contract address."""
+    asset = _of_contract(call, market)
+    return _drawn(call, market, asset) if asset else not_found()
 
 
 def tickers(call: Call, market: Market) -> Reply:
@@ -59,8 +70,11 @@ def tickers(call: Call, market: Market) -> Reply:
 
 def chart(call: Call, market: Market) -> Reply:
     """Draw prices: by 5 minutes up to a day, by hours up to 90 days, else by days."""
-    if (asset := market.by_id.get(call.names["id"])) is None:
-        return not_found()
+    asset = market.by_id.get(call.names["id"])
+    return _drawn(call, market, asset) if asset else not_found()
+
+
+def _drawn(call: Call, market: Market, asset: Asset) -> Reply:
     at = market.moment(call.now)
     end = float(whole(call.query.get("to"), int(at), 0, int(at)))
     start = float(whole(call.query.get("from"), 0)) or end - _days(call) * DAY

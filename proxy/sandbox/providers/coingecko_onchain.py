@@ -35,7 +35,9 @@ def prices(call: Call, market: Market) -> Reply:
 def tokens(call: Call, market: Market) -> Reply:
     """Describe several tokens."""
     found = _found(call, market, call.names["addresses"])
-    return json_reply({"data": [_row(call, market, *each) for each in found.items()]})
+    return json_reply(
+        {"data": [row(call, market, call.names["network"], *each) for each in found.items()]}
+    )
 
 
 def token(call: Call, market: Market) -> Reply:
@@ -43,13 +45,16 @@ def token(call: Call, market: Market) -> Reply:
     found = _found(call, market, call.names["address"])
     if not found:
         return json_reply({"errors": [{"status": "404", "title": "Not Found"}]}, 404)
-    return json_reply({"data": _row(call, market, *next(iter(found.items())))})
+    return json_reply(
+        {"data": row(call, market, call.names["network"], *next(iter(found.items())))}
+    )
 
 
-def _row(call: Call, market: Market, address: str, asset: Asset) -> dict[str, Any]:
+def row(call: Call, market: Market, network: str, address: str, asset: Asset) -> dict[str, Any]:
+    """Return a token's description."""
     price = market.dollars(asset, market.moment(call.now))
     return {
-        "id": f"{call.names['network']}_{address}",
+        "id": f"{network}_{address}",
         "type": "token",
         "attributes": {
             "address": address, "name": asset.name, "symbol": asset.symbol, "decimals": 18,

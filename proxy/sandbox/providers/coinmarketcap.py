@@ -198,6 +198,15 @@ def _fear(call: Call, market: Market) -> Reply:
     return success(call, market, data, 1)
 
 
+def _fears(call: Call, market: Market) -> Reply:
+    today = int(market.moment(call.now) // DAY)
+    rows = [
+        {"timestamp": str(day * 86_400), "value": 50 + day % 30, "value_classification": "Neutral"}
+        for day in range(today, today - whole(call.query.get("limit"), 50, 1, 500), -1)
+    ]
+    return success(call, market, rows, 1)
+
+
 def _fiat(call: Call, market: Market) -> Reply:
     return success(call, market, [{"id": 2781, "name": "United States Dollar", "sign": "$",
                                    "symbol": "USD"}], 1)  # fmt: skip
@@ -256,6 +265,7 @@ TABLE: tuple[tuple[str, Callable[[Call, Market], Reply]], ...] = (
     ("/v1/simple/price", _simple),
     ("/v1/global-metrics/quotes/latest", _global),
     ("/v3/fear-and-greed/latest", _fear),
+    ("/v3/fear-and-greed/historical", _fears),
     ("/v1/fiat/map", _fiat),
     ("/v1/exchange/map", _exchanges),
     ("/v1/key/info", _key_info),

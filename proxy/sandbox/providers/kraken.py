@@ -190,6 +190,12 @@ def _spread(call: Call, market: Market) -> Reply:
     return result({pair.symbol: rows, "last": at})
 
 
+def _signed(call: Call, _market: Market) -> Reply:
+    if not call.field("api-key") or not call.field("api-sign"):
+        return error("EAPI:Invalid key")
+    return result({})
+
+
 def _refusal(_call: Call, _refused: Refused) -> Reply:
     return error("EGeneral:Too many requests")
 
@@ -208,21 +214,22 @@ def _head(_call: Call, _reply: Reply) -> Fields:
     )
 
 
-PUBLIC = "/0/public"
+PUBLIC, SHARED = "/0/public", ("public",)
 PROVIDER = Provider(
     name="kraken",
     variable="KRAKEN_BASE_URL",
-    limits=(Limit("second", 1, 1.0, "sliding_window", each=True),),
+    limits=(Limit("second", 1, 1.0, "sliding_window", each=True, group="public"),),
     routes=(
-        Route(f"{PUBLIC}/Time", _time),
-        Route(f"{PUBLIC}/SystemStatus", _system),
-        Route(f"{PUBLIC}/Assets", _assets),
-        Route(f"{PUBLIC}/AssetPairs", _asset_pairs),
-        Route(f"{PUBLIC}/Ticker", _ticker),
-        Route(f"{PUBLIC}/OHLC", _candles),
-        Route(f"{PUBLIC}/Depth", _depth),
-        Route(f"{PUBLIC}/Trades", _trades),
-        Route(f"{PUBLIC}/Spread", _spread),
+        Route(f"{PUBLIC}/Time", _time, groups=SHARED),
+        Route(f"{PUBLIC}/SystemStatus", _system, groups=SHARED),
+        Route(f"{PUBLIC}/Assets", _assets, groups=SHARED),
+        Route(f"{PUBLIC}/AssetPairs", _asset_pairs, groups=SHARED),
+        Route(f"{PUBLIC}/Ticker", _ticker, groups=SHARED),
+        Route(f"{PUBLIC}/OHLC", _candles, groups=SHARED),
+        Route(f"{PUBLIC}/Depth", _depth, groups=SHARED),
+        Route(f"{PUBLIC}/Trades", _trades, groups=SHARED),
+        Route(f"{PUBLIC}/Spread", _spread, groups=SHARED),
+        Route("/0/private/{rest:path}", _signed, 0, methods=("POST",)),
     ),
     refusal=_refusal,
     missing=_missing,

@@ -1,14 +1,15 @@
 """OKX: `/api/v5`, limits per endpoint in 2 seconds, 429 with code 50011."""
 
-from functools import lru_cache
 from typing import Any
 
 from proxy.core.fields import Fields
 from proxy.sandbox.candles import spans
 from proxy.sandbox.limits import Limit, Refused
-from proxy.sandbox.market import DAY, Market, decimals, tick_places
-from proxy.sandbox.provider import Call, Provider, Reply, Route, json_reply, whole
+from proxy.sandbox.market import DAY, Market, decimals
+from proxy.sandbox.provider import Answer, Call, Provider, Reply, Route, whole
+from proxy.sandbox.providers import okx_public as public
 from proxy.sandbox.providers.binance_market import Pair
+from proxy.sandbox.providers.okx_forms import asked_pair, failure, pairs, success
 
 BARS = {
     "1s": "1s", "1m": "1m", "3m": "3m", "5m": "5m", "15m": "15m", "30m": "30m", "1H": "1h",
@@ -16,41 +17,8 @@ BARS = {
 }  # fmt: skip
 
 
-def failure(code: str, text: str, status: int = 200) -> Reply:
-    """Return an error in OKX's form."""
-    return json_reply({"code": code, "msg": text, "data": []}, status)
-
-
-def success(data: Any) -> Reply:
-    """Return a success."""
-    return json_reply({"code": "0", "msg": "", "data": data})
-
-
-@lru_cache(maxsize=8)
-def pairs(market: Market, kind: str) -> dict[str, Pair]:
-    """Return the instruments of a kind: SPOT, or SWAP (perpetuals)."""
-    tail = {"SPOT": "", "SWAP": "-SWAP"}.get(kind)
-    if tail is None:
-        return {}
-    found = {}
-    for asset in market.assets[:100]:
-        if asset.symbol != "USDT":
-            name = f"{asset.symbol}-USDT{tail}"
-            found[name] = Pair(name, asset.symbol, "USDT", tick_places(asset.dollars))
-    return found
-
-
-def _one(call: Call, market: Market) -> Pair | Reply:
-    name = call.query.get("instId", "")
-    if not name:
-        return failure("50014", "Parameter instId can not be empty.", 400)
-    kind = "SWAP" if name.endswith("-SWAP") else "SPOT"
-    missing = failure("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
-    return pairs(market, kind).get(name) or missing
-
-
 def _ticker(call: Call, market: Market) -> Reply:
-    pair = _one(call, market)
+    pair = asked_pair(call, market)
     return pair if isinstance(pair, Reply) else success([_figures(call, market, pair)])
 
 
@@ -76,9 +44,11 @@ def _figures(call: Call, market: Market, pair: Pair) -> dict[str, str]:
 
 
 def _candles(call: Call, market: Market) -> Reply:
-    pair = _one(call, market)
-    if isinstance(pair, Reply):
-        return pair
+    pair = asked_pair(call, market)
+    return pair if isinstance(pair, Reply) else _drawn(call, market, pair, volumes=3)
+
+
+def _drawn(call: Call, market: Market, pair: Pair, volumes: int) -> Reply:
     bar = BARS.get(call.query.get("bar", "1m"))
     if bar is None:
         return failure("51000", "Parameter bar error", 400)
@@ -89,13 +59,13 @@ def _candles(call: Call, market: Market) -> Reply:
         candle = market.candle(pair.base, pair.quote, opened, closes, at)
         prices = (candle.open, candle.high, candle.low, candle.close)
         shown = [decimals(price, pair.places) for price in prices]
-        volume = decimals(candle.volume, 4)
-        rows.append([str(opened * 1000), *shown, volume, volume, volume, str(int(closes <= at))])
+        volume = [decimals(candle.volume, 4)] * volumes
+        rows.append([str(opened * 1000), *shown, *volume, str(int(closes <= at))])
     return success(rows[::-1])
 
 
 def _books(call: Call, market: Market) -> Reply:
-    pair = _one(call, market)
+    pair = asked_pair(call, market)
     if isinstance(pair, Reply):
         return pair
     at, size = market.moment(call.now), whole(call.query.get("sz"), 1, 1, 400)
@@ -109,7 +79,7 @@ def _books(call: Call, market: Market) -> Reply:
 
 
 def _trades(call: Call, market: Market) -> Reply:
-    pair = _one(call, market)
+    pair = asked_pair(call, market)
     if isinstance(pair, Reply):
         return pair
     at, count = int(market.moment(call.now)), whole(call.query.get("limit"), 100, 1, 500)
@@ -148,6 +118,18 @@ def _time(call: Call, _market: Market) -> Reply:
     return success([{"ts": str(int(call.now * 1000))}])
 
 
+def _index_candles(call: Call, market: Market) -> Reply:
+    """Give candles of an index or a mark price: without volume."""
+    pair = asked_pair(call, market)
+    return pair if isinstance(pair, Reply) else _drawn(call, market, pair, volumes=0)
+
+
+def _signed(call: Call, _market: Market) -> Reply:
+    if not call.field("ok-access-key") or not call.field("ok-access-sign"):
+        return failure("50103", 'Request header "OK-ACCESS-KEY" cannot be empty.', 401)
+    return success([])
+
+
 def _refusal(_call: Call, _refused: Refused) -> Reply:
     return failure("50011", "Too Many Requests", 429)
 
@@ -166,6 +148,24 @@ def _head(_call: Call, _reply: Reply) -> Fields:
 
 
 V5 = "/api/v5"
+FURTHER: tuple[tuple[str, Answer], ...] = (
+    ("market/index-tickers", public.index_tickers),
+    ("market/index-components", public.index_components),
+    ("market/index-candles", _index_candles),
+    ("market/mark-price-candles", _index_candles),
+    ("market/platform-24-volume", public.volume),
+    ("market/books-full", _books),
+    ("market/history-trades", _trades),
+    ("public/mark-price", public.mark_prices),
+    ("public/price-limit", public.price_limit),
+    ("public/open-interest", public.open_interest),
+    ("public/funding-rate", public.funding),
+    ("public/funding-rate-history", public.funding_history),
+    ("public/underlying", public.underlying),
+    ("public/position-tiers", public.tiers),
+    ("public/interest-rate-loan-quota", public.interest),
+    ("system/status", public.status),
+)
 TWENTY, FORTY, HUNDRED = ("20 in 2 s",), ("40 in 2 s",), ("100 in 2 s",)
 PROVIDER = Provider(
     name="okx",
@@ -184,6 +184,11 @@ PROVIDER = Provider(
         Route(f"{V5}/market/trades", _trades, groups=HUNDRED),
         Route(f"{V5}/public/instruments", _instruments, groups=TWENTY),
         Route(f"{V5}/public/time", _time, groups=TWENTY),
+        *(Route(f"{V5}/{path}", answer, groups=TWENTY) for path, answer in FURTHER),
+        *(
+            Route(f"{V5}/{kind}/{{rest:path}}", _signed, methods=("GET", "POST"))
+            for kind in ("account", "asset", "trade")
+        ),
     ),
     refusal=_refusal,
     missing=_missing,
