@@ -6,6 +6,7 @@ ledger's present figure, or are dropped.
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from proxy import refusals
 from proxy.answer import Account, Answer, Problem
@@ -18,6 +19,7 @@ from proxy.core.model import (
     Denied,
     Entry,
     Fetch,
+    Fetched,
     Forward,
     Outcome,
     Policy,
@@ -29,6 +31,7 @@ from proxy.core.model import (
     Verdict,
 )
 from proxy.core.presentation import present
+from proxy.core.signals import BLOCKED
 from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint, Upstream
 from proxy.forwards import Forwarded
@@ -91,8 +94,13 @@ class Accounts:
             detail=settlement.detail or plan.detail,
         )
         if isinstance(reply, Entry):
-            return self._presented(ask, reply, account, now)
-        return self._replied(ask, reply, account)
+            answer = self._presented(ask, reply, account, now)
+        else:
+            answer = self._replied(ask, reply, account)
+        rescued = settlement.verdict is Verdict.RESCUED
+        if rescued or not isinstance(outcome, Fetched):
+            return answer
+        return self._held_off(ask, answer, outcome.rejected)
 
     def arriving(
         self, ask: Asked, plan: Fetch, head: Answered, arrival: Arrival, *, joined: bool
@@ -129,14 +137,16 @@ class Accounts:
             stored=settlement.stored,
             detail=settlement.detail or plan.detail,
         )
-        answered = result.answered
+        answered, reply = result.answered, settlement.reply
         if answered is not None and isinstance(answered.body, Arrival):
             body = answered.body.read()
             answered.body.release()
-            return self._streamed(ask, answered, body, account)
-        if isinstance(settlement.reply, Entry):
-            return self._presented(ask, settlement.reply, account, now)
-        return self._replied(ask, settlement.reply, account)
+            answer = self._streamed(ask, replace(answered, fields=reply.fields), body, account)
+        elif isinstance(reply, Entry):
+            answer = self._presented(ask, reply, account, now)
+        else:
+            answer = self._replied(ask, reply, account)
+        return self._held_off(ask, answer, answered.rejected if answered is not None else "")
 
     # ── Problems ──
 
@@ -200,21 +210,24 @@ class Accounts:
         )
 
     def _replied(self, ask: Asked, reply: Reply, account: Account) -> Answer:
-        """Answer with the provider's own reply; one that held us off says until when."""
-        fields = reply.fields
-        held = self._ledger.held_for(ask.match.upstream.name)
-        if held > 0 and first(fields, "retry-after") is None:
-            seconds = math.ceil(min(held, ask.match.upstream.retry_after_max))
-            fields = (*fields, ("Retry-After", str(seconds)))
+        """Answer with the provider's own reply."""
         return Answer(
             account,
             reply.status,
             reply.reason,
-            fields,
-            _local(reply, ask),
+            reply.fields,
+            reply.body,
             reply.encoding,
-            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(fields),
+            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
         )
+
+    def _held_off(self, ask: Asked, answer: Answer, rejected: str) -> Answer:
+        """Return the provider's own answer; one that holds us off says until when."""
+        upstream = ask.match.upstream
+        held = self._ledger.held_for(upstream.name) if rejected == BLOCKED else 0.0
+        if held <= 0 or first(answer.fields, "retry-after") is not None:
+            return answer
+        return replace(answer, retry_after=held, retry_after_max=upstream.retry_after_max)
 
     def _streamed(
         self, ask: Asked, head: Answered, body: AsyncIterator[bytes], account: Account

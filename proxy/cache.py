@@ -3,6 +3,18 @@
 What is read from the store is put into the first level; what is written goes into the first level
 at once and into the store behind the answer. Under `obey` a primary key may hold an index of
 variants (RFC 9111 section 4.1): their entries are read with it.
+
+The interleavings that `_read` defends against:
+    1. a request misses the first level and asks the store;
+    2. meanwhile a fetch lands, and its newer entry goes into the first level;
+    3. the store answers with the older one, which would be put over it.
+    So who comes back from the store looks into the first level once more.
+
+    1. a change invalidates a key: it leaves the first level at once, the store a little later;
+    2. its client, which has its answer, asks again;
+    3. the store still has the old entry.
+    So a key that the store is about to forget is not asked of it, and what was asked of it before
+    goes into no level.
 """
 
 import asyncio
@@ -23,6 +35,9 @@ class Cache:
         self._first_level = first_level
         self._store = store
         self._tasks = tasks
+        self._forgetting: dict[str, int] = {}
+        """Keys that the store is about to forget, and how many times over."""
+        self._forgotten = 0
 
     def peek(self, key: str) -> Entry | None:
         """Return what the first level holds, without waiting."""
@@ -49,22 +64,41 @@ class Cache:
                 self._put(entry, now)
             case Invalidate():
                 for key in targets:
-                    self._first_level.delete(key)
-                    self._tasks.start(self._store.delete(key), "delete")
+                    self._forget(key)
             case Nothing():
                 pass
             case _:
                 assert_never(write)
 
+    def _forget(self, key: str) -> None:
+        self._first_level.delete(key)
+        self._forgotten += 1
+        self._forgetting[key] = self._forgetting.get(key, 0) + 1
+
+        async def delete() -> None:
+            try:
+                await self._store.delete(key)
+            finally:
+                self._forgetting[key] -= 1
+                if not self._forgetting[key]:
+                    del self._forgetting[key]
+
+        self._tasks.start(delete(), "delete")
+
     async def _read(self, key: str, now: float) -> Entry | None:
         entry = self._first_level.get(key)
         if entry is not None and entry.age(now) < entry.lifetimes.ttl:
             return entry
+        if key in self._forgetting:
+            return entry
         # Another process may have stored a newer one since: the fresher of both is the truth.
+        forgotten = self._forgotten
         kept = await self._store.get(key)
+        entry = self._first_level.get(key)
         if kept is None or (entry is not None and entry.received_at >= kept.received_at):
             return entry
-        self._first_level.put(kept)
+        if forgotten == self._forgotten:
+            self._first_level.put(kept)
         return kept
 
     def _put(self, entry: Entry, now: float) -> None:

@@ -19,7 +19,6 @@ from proxy.core.model import (
     Entry,
     Fetch,
     Forward,
-    Invalidate,
     Policy,
     Refuse,
     Request,
@@ -32,7 +31,7 @@ from proxy.core.routing import Match, Routes
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
-from proxy.hits import Hits
+from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
 
@@ -73,9 +72,16 @@ class Flow:
 
     def at_once(self, request: Request) -> Answer | None:
         """Answer a known request whose entry is in the first level and fresh; else None."""
-        hits = self._parts.hits
-        hit = hits.find(request)
-        return None if hit is None else hits.answer(hit, self._parts.now())
+        hit = self.known(request)
+        return None if hit is None else self.again(hit)
+
+    def known(self, request: Request) -> Hit | None:
+        """Return the known hit that a request is, be it one now or not."""
+        return self._parts.hits.find(request)
+
+    def again(self, hit: Hit) -> Answer | None:
+        """Return the answer of a known hit as of now, and count it; None: it is none any more."""
+        return self._parts.hits.answer(hit, self._parts.now())
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer one request; a problem is an answer too."""
@@ -233,14 +239,13 @@ class Flow:
     async def _forward(
         self, ask: Asked, plan: Forward, body: AsyncIterator[bytes] | None
     ) -> Answer:
-        result = await self._parts.forwards.forward(ask, plan, body)
+        def find(uri: str) -> str:
+            return self._key_at(ask, uri)
+
+        result = await self._parts.forwards.forward(ask, plan, body, find)
         if isinstance(result, Overloaded):
             problem = refusals.overloaded(ask.match.upstream, result)
             return self._parts.accounts.problem(ask, problem)
-        write = result.settlement.write
-        if isinstance(write, Invalidate):
-            stale = [self._key_at(ask, target) for target in write.targets]
-            self._parts.cache.write(write, self._parts.now(), filter(None, stale))
         return self._parts.accounts.forwarded(ask, plan, result, self._parts.now())
 
     def _key_at(self, ask: Asked, uri: str) -> str:

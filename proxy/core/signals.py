@@ -24,6 +24,8 @@ _WAYSIDE = frozenset(
     {"age", "via", "x-cache", "cf-ray", "cf-cache-status", "x-amz-cf-id", "x-served-by"}
 )
 """Fields of caches and CDNs, which write Date by their own clock."""
+BLOCKED = "blocked"
+"""Why an answer is none that holds us off."""
 BODY_SEARCHED = 64 * 1024
 """Bytes of a body in which texts ("banned until", a block's words) are looked for."""
 
@@ -59,7 +61,7 @@ def signals(
     if check is not None and check.counts_as == "error":
         return Signals(reports, None, "error")
     hold = _hold(upstream, status, fields, body, wall, hidden=check is not None)
-    return Signals(reports, hold, "blocked" if hold is not None else "")
+    return Signals(reports, hold, BLOCKED if hold is not None else "")
 
 
 def _hold(
