@@ -64,18 +64,13 @@ def check_listeners(main: Validated[ProxyFile], parts: Sequence[Part], settings:
 
 
 def check_clients(main: Validated[ProxyFile], settings: Settings) -> None:
-    """Complain of clients that name an upstream or a port that is not there."""
-    names = {upstream.name for upstream in settings.upstreams}
+    """Complain of clients that name a port that is not there."""
     ports = {listener.port for listener in settings.listeners}
     for rule in settings.clients.rules if settings.clients else ():
-        path: Path = ("clients", "named", rule.name)
-        for name in sorted((rule.upstreams or frozenset()) - names):
-            main.complain(
-                (*path, "upstreams"),
-                f"there is no upstream {name!r}; there is: {', '.join(sorted(names))}",
-            )
         if rule.port is not None and rule.port not in ports:
-            main.complain((*path, "port"), f"nothing listens on port {rule.port}")
+            main.complain(
+                ("clients", "named", rule.name, "port"), f"nothing listens on port {rule.port}"
+            )
 
 
 def warnings(

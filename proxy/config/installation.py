@@ -68,7 +68,6 @@ class Installation:
                     each.port,
                     each.weight or 1.0,
                     each.priority,
-                    None if each.upstreams is None else frozenset(each.upstreams),
                 )
                 for name, each in file.named.items()
             ),

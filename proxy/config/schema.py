@@ -130,7 +130,8 @@ class ClientFile(Strict):
     """A client, known by any of its marks."""
 
     token: Secret = Field(
-        default="", description="What it sends in `X-Quota-Proxy-Token`, or as password."
+        default="",
+        description="What it sends in `X-Quota-Proxy-Token`, or as the password of `http://name:token@…`.",
     )
     addresses: Texts = Field(
         default=(), description="Address ranges it comes from, as in 10.0.0.0/8."
@@ -141,9 +142,6 @@ class ClientFile(Strict):
     )
     priority: Urgency | None = Field(
         default=None, description="0 goes first, 7 last (RFC 9218); overrides what it asks for."
-    )
-    upstreams: Texts | None = Field(
-        default=None, description="The upstreams it may use. Default: all."
     )
 
 

@@ -270,7 +270,7 @@ class UpstreamFile(Strict):
         default=None, description="Path under which bots find it, cut off. Default `/<name>`."
     )
     hosts: Texts = Field(default=(), description="Host names that are its own.")
-    listen: Text | None = Field(default=None, description="`host:port` that is its own.")
+    listen: Text | None = Field(default=None, description="`host:port` that is its own, or `off`.")
     plan: Text | None = Field(
         default=None,
         description="One of `plans`, or `auto`: the first whose key is set, else the keyless.",

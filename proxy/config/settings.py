@@ -82,8 +82,6 @@ class ClientRule:
     port: int | None = None
     weight: float = 1.0
     priority: int | None = None
-    upstreams: frozenset[str] | None = None
-    """Names of those it may use; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def _prefixed(validated: Validated[UpstreamFile], file: UpstreamFile) -> str:
 
 
 def _listen(validated: Validated[UpstreamFile], file: UpstreamFile) -> str | None:
-    if not file.listen:
+    if not file.listen or file.listen == "off":
         return None
     try:
         parse_address(file.listen)

@@ -41,8 +41,7 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
         "clients:\n"
         "  auto: true\n"
         "  named:\n"
-        "    grid: {token: t, addresses: 10.0.0.0/8, port: 8090, weight: 2, priority: 1,\n"
-        "           upstreams: [a]}\n"
+        "    grid: {token: t, addresses: 10.0.0.0/8, port: 8090, weight: 2, priority: 1}\n"
         "    other: {}\n"
         "admin: {listen: '0.0.0.0:9', token: secret, hosts: [ops.example.org]}\n"
         "store: sqlite:/var/x.db\n"
@@ -66,7 +65,7 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
     )
     assert settings.clients == ClientSettings(
         (
-            ClientRule("grid", "t", ("10.0.0.0/8",), 8090, 2.0, 1, frozenset({"a"})),
+            ClientRule("grid", "t", ("10.0.0.0/8",), 8090, 2.0, 1),
             ClientRule("other"),
         ),
         auto=True,

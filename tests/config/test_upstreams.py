@@ -104,3 +104,8 @@ def test_everything_that_a_file_can_say(one: OneUpstream, tmp_path: Path) -> Non
 def test_a_prefix_of_everything(one: OneUpstream) -> None:
     """`prefix: /` is allowed: it loses to every longer one."""
     assert one("prefix: /\n").prefix == "/"
+
+
+def test_a_port_of_its_own_can_be_switched_off(one: OneUpstream) -> None:
+    """Several instances on one machine cannot all have it: `off`, from the environment say."""
+    assert one("listen: ${LISTEN:-127.0.0.1:8082}\n", {"LISTEN": "off"}).listen is None
