@@ -1,0 +1,273 @@
+"""Requests that can share a call: which members a list names, a reply cut up, replies put together.
+
+`ids=bitcoin` and `ids=ethereum,bitcoin` are members of one list. Each member has a request of its
+own (`ids=bitcoin`, or `symbol=BTCUSDT` where the provider has a parameter for one), and an entry
+of its own under that request's key: what the provider answers for it alone. A call for several is
+cut into those answers, and a list is answered by putting them together in the shape, and in the
+order, of the provider. Members are cut and joined as raw JSON: no number is ever read.
+
+Left alone, and asked as they came: lists longer than the provider takes, with empty members or
+members that hold the separator, repeated list parameters, and `unless` parameters (pages, orders).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from proxy.core import parameters
+from proxy.core.model import Request
+from proxy.core.routing import Match
+
+Members: TypeAlias = tuple[str, ...]
+Parts: TypeAlias = Mapping[str, bytes]
+"""The reply that each member gets for itself; one that the provider left out has none."""
+
+
+class ListForm(StrEnum):
+    """How a list is written."""
+
+    COMMA = "comma"
+    JSON = "json"
+
+
+class Order(StrEnum):
+    """In which order the provider lists what it was asked for."""
+
+    ASKED = "asked"
+    SORTED = "sorted"
+
+
+class Case(StrEnum):
+    """Which spellings name one member."""
+
+    EXACT = "exact"
+    LOWER = "lower"
+    UPPER = "upper"
+    HEX = "hex"
+    """As `lower` where it begins with 0x (EVM addresses); all others exactly as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How the requests of one endpoint share calls."""
+
+    parameter: str
+    """Query parameter, or variable of the path template, that holds the list; empty: there is
+    none, and only `all` can serve several."""
+    in_path: bool = False
+    form: ListForm = ListForm.COMMA
+    most: int = 100
+    """Members that one call takes."""
+    single: str = ""
+    """Query parameter that names one member; its reply is the member bare, not a list of one."""
+    at: str = ""
+    """Name under which the members stand in the reply; empty: the reply is nothing else."""
+    field: tuple[str, ...] = ()
+    """The members are an array, and this is where each names itself; empty: an object by key."""
+    several: bool = False
+    """An array may hold several elements for one member."""
+    all: bool = False
+    """Leaving the parameter out asks for all there are."""
+    order: Order = Order.ASKED
+    case: Case = Case.EXACT
+    unless: frozenset[str] = frozenset()
+    """Query parameters whose presence leaves a request alone."""
+
+    def same(self, member: str) -> str:
+        """Return the one spelling of a member."""
+        match self.case:
+            case Case.LOWER:
+                return member.lower()
+            case Case.UPPER:
+                return member.upper()
+            case Case.HEX if member[:2].lower() == "0x":
+                return member.lower()
+            case _:
+                return member
+
+
+# ── Requests ──
+
+
+def members(batch: Batch, match: Match) -> Members | None:
+    """Return the members that a request asks for, in its order, each once; None: left alone."""
+    if any(name in batch.unless for name, _ in match.parameters):
+        return None
+    listed = _values(batch.parameter, match.variables if batch.in_path else match.parameters)
+    single = _values(batch.single, match.parameters) if batch.single else []
+    if len(listed) + len(single) != 1:
+        return None
+    found = [single[0]] if single else _read(batch, listed[0])
+    if not found or len(found) > batch.most or not all(map(_plain, found)):
+        return None
+    return tuple(dict.fromkeys(batch.same(member) for member in found))
+
+
+def is_list(batch: Batch, match: Match) -> bool:
+    """Return whether the answer to a batchable request is a list and not a member bare."""
+    return not batch.single or not _values(batch.single, match.parameters)
+
+
+def _values(name: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [value for key, value in pairs if key == name] if name else []
+
+
+def _read(batch: Batch, written: str) -> list[str]:
+    if batch.form is ListForm.COMMA:
+        return written.split(",")
+    try:
+        return msgspec.json.decode(written.encode("utf-8", "surrogateescape"), type=list[str])
+    except (msgspec.DecodeError, UnicodeError):
+        return []
+
+
+def _plain(member: str) -> bool:
+    """Whether a member can be told apart in a list, however that is read."""
+    return bool(member) and member.isprintable() and not set(member) & set(',"\\/ ')
+
+
+def asking(batch: Batch, match: Match, request: Request, wanted: Members) -> Request:
+    """Return the request for these members; for none, the one for all there are."""
+    if batch.in_path:
+        return replace(request, path=_path(batch, match, request, wanted), method="GET")
+    own = {batch.parameter, batch.single}
+    kept = parameters.without(request.query, lambda name, _: name in own)
+    if not wanted:
+        added = ""
+    elif len(wanted) == 1 and batch.single:
+        added = f"{batch.single}={_quoted(wanted[0])}"
+    elif batch.form is ListForm.JSON:
+        text = msgspec.json.encode(list(wanted)).decode()
+        added = f"{batch.parameter}={_quoted(text)}"
+    else:
+        added = f"{batch.parameter}={','.join(map(_quoted, wanted))}"
+    return replace(request, query="&".join(filter(None, (kept, added))), method="GET")
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogateescape"), safe="")
+
+
+def _path(batch: Batch, match: Match, request: Request, wanted: Members) -> str:
+    """Return the path with the list's segment replaced; templates hold it once."""
+    variables = [each.text for each in match.endpoint.segments if each.kind != "literal"]
+    place = [each.kind != "literal" for each in match.endpoint.segments]
+    index = [number for number, is_one in enumerate(place) if is_one][
+        variables.index(batch.parameter)
+    ]
+    met = len([each for each in match.path.split("/") if each])
+    pieces = [each for each in request.path.split("/") if each]
+    pieces[len(pieces) - met + index] = ",".join(map(_quoted, wanted))
+    return "/" + "/".join(pieces)
+
+
+# ── Replies ──
+
+
+def split(batch: Batch, body: bytes, wanted: Members, *, bare: bool) -> Parts | None:
+    """Return each member's own reply; None: the body is not of the declared shape.
+
+    `bare`: the call was for one member by its `single` parameter. A member that the provider
+    names twice keeps what it said last; several elements are kept where that is declared.
+    """
+    if bare:
+        return {wanted[0]: body}
+    try:
+        outer, container = _opened(batch, body)
+        found = _named(batch, container)
+    except (msgspec.DecodeError, KeyError):
+        return None
+    asked = dict.fromkeys(wanted)
+    parts: dict[str, list[tuple[str, bytes]]] = {}
+    for name, element in found:
+        member = batch.same(name)
+        if member in asked:
+            kept = parts.setdefault(member, [])
+            if not batch.several:
+                kept.clear()
+            kept.append((name, element))
+    wrap = _wrapper(batch, outer)
+    if batch.single:
+        return {member: elements[-1][1] for member, elements in parts.items()}
+    return {member: wrap(parts.get(member, [])) for member in wanted}
+
+
+def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool) -> bytes:
+    """Return the reply for a list, from the members' own replies in the order asked.
+
+    What stands around the members (a status block) is taken from the last of them.
+
+    Raises:
+        msgspec.DecodeError: a member's reply is not of the declared shape.
+
+    """
+    if not listed:
+        return answers[0][1]
+    ordered = sorted(answers) if batch.order is Order.SORTED else answers
+    elements: list[tuple[str, bytes]] = []
+    outer: Mapping[str, bytes] = {}
+    for member, body in ordered:
+        if batch.single:
+            elements.append((member, body))
+            continue
+        outer, container = _opened(batch, body)
+        elements += _named(batch, container) if container else ()
+    return _wrapper(batch, outer)(elements)
+
+
+def _opened(batch: Batch, body: bytes) -> tuple[Mapping[str, bytes], bytes]:
+    """Return what stands around the container, and the container, raw."""
+    if not batch.at:
+        return {}, body
+    outer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    return {name: bytes(raw) for name, raw in outer.items()}, bytes(outer[batch.at])
+
+
+def _named(batch: Batch, container: bytes) -> list[tuple[str, bytes]]:
+    """Return the members in a container, as the provider names them, raw."""
+    if container.strip() == b"null":
+        return []
+    if not batch.field:
+        whole = msgspec.json.decode(container, type=dict[str, msgspec.Raw])
+        return [(name, bytes(raw)) for name, raw in whole.items()]
+    found = []
+    for raw in msgspec.json.decode(container, type=list[msgspec.Raw]):
+        name: Any = msgspec.json.decode(raw, type=_namer(batch.field))
+        for _ in batch.field:
+            name = name.member
+        found.append((name if isinstance(name, str) else str(name), bytes(raw)))
+    return found
+
+
+def _wrapper(
+    batch: Batch, outer: Mapping[str, bytes]
+) -> Callable[[Sequence[tuple[str, bytes]]], bytes]:
+    """Return what puts elements back into the shape of a whole reply."""
+
+    def wrap(elements: Sequence[tuple[str, bytes]]) -> bytes:
+        if batch.field:
+            container = b"[" + b",".join(element for _, element in elements) + b"]"
+        else:
+            pairs = (msgspec.json.encode(name) + b":" + element for name, element in elements)
+            container = b"{" + b",".join(pairs) + b"}"
+        if not batch.at:
+            return container
+        rows = {**outer, batch.at: container}
+        inner = (msgspec.json.encode(name) + b":" + raw for name, raw in rows.items())
+        return b"{" + b",".join(inner) + b"}"
+
+    return wrap
+
+
+@lru_cache(maxsize=64)
+def _namer(path: tuple[str, ...]) -> Any:
+    """Build the type that reads where an element names itself, and skips the rest."""
+    kind: Any = str | int
+    for name in reversed(path):
+        kind = msgspec.defstruct("Element", [("member", kind)], rename={"member": name})
+    return kind

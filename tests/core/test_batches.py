@@ -1,0 +1,204 @@
+"""Requests that share a call: members, replies cut up and put together."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.batches import (
+    Batch,
+    Case,
+    ListForm,
+    Order,
+    asking,
+    compose,
+    is_list,
+    members,
+    split,
+)
+from proxy.core.model import Request
+from proxy.core.routing import Match, Routes
+from tests.house import endpoint, upstream
+
+PRICES = Batch("ids", most=3)
+TICKERS = Batch("symbols", form=ListForm.JSON, single="symbol", field=("symbol",))
+TOKENS = Batch(
+    "addresses", in_path=True, field=("baseToken", "address"), several=True, case=Case.HEX
+)
+QUOTES = Batch("id", at="data")
+
+ROUTES = Routes(
+    (
+        upstream(
+            endpoint("price", "/price"),
+            endpoint("ticker", "/ticker"),
+            endpoint("tokens", "/tokens/v1/{chain}/{addresses}"),
+        ),
+    )
+)
+
+
+def met(target: str) -> tuple[Match, Request]:
+    path, _, query = target.partition("?")
+    request = Request("GET", f"/coingecko{path}", query, ())
+    match = ROUTES.match(request)
+    assert isinstance(match, Match)
+    return match, request
+
+
+@pytest.mark.parametrize(
+    ("batch", "target", "expected"),
+    [
+        (PRICES, "/price?ids=b,a&vs=usd", ("b", "a")),
+        (PRICES, "/price?ids=b%2Ca", ("b", "a")),
+        (PRICES, "/price?ids=a,a,b", ("a", "b")),
+        (PRICES, "/price?ids=a,b,c,d", None),  # more than a call takes
+        (PRICES, "/price?ids=a,", None),
+        (PRICES, "/price?ids=", None),
+        (PRICES, "/price?ids=a&ids=b", None),
+        (PRICES, "/price?vs=usd", None),
+        (PRICES, "/price?ids=a%20b", None),
+        (PRICES, "/price?ids=%C3%A9", ("é",)),
+        (TICKERS, "/ticker?symbol=BTC", ("BTC",)),
+        (TICKERS, '/ticker?symbols=["BTC","ETH"]', ("BTC", "ETH")),
+        (TICKERS, "/ticker?symbols=%5B%22BTC%22%2C%22ETH%22%5D", ("BTC", "ETH")),
+        (TICKERS, "/ticker?symbols=BTC", None),
+        (TICKERS, '/ticker?symbols=["B,T"]', None),
+        (TICKERS, '/ticker?symbol=A&symbols=["B"]', None),
+        (TICKERS, "/ticker", None),
+        (TOKENS, "/tokens/v1/solana/0xAb,Cd", ("0xab", "Cd")),
+    ],
+)
+def test_members(batch: Batch, target: str, expected: tuple[str, ...] | None) -> None:
+    """A list is read as the provider reads it; what is not plain is left alone."""
+    assert expected == members(batch, met(target)[0])
+
+
+def test_unless() -> None:
+    """A parameter that changes what a list means leaves the request alone."""
+    batch = Batch("ids", unless=frozenset({"page"}))
+
+    assert members(batch, met("/price?ids=a&page=2")[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("batch", "target", "wanted", "expected"),
+    [
+        (PRICES, "/price?vs=usd&ids=a", ("x", "y"), "/price?vs=usd&ids=x,y"),
+        (TICKERS, "/ticker?symbols=[]", ("BTC",), "/ticker?symbol=BTC"),
+        (TICKERS, "/ticker?symbol=BTC", ("A", "B"), "/ticker?symbols=%5B%22A%22%2C%22B%22%5D"),
+        (TICKERS, "/ticker?symbol=BTC&type=MINI", (), "/ticker?type=MINI"),
+        (TOKENS, "/tokens/v1/solana/a", ("a", "b"), "/tokens/v1/solana/a,b"),
+    ],
+)
+def test_asking(batch: Batch, target: str, wanted: tuple[str, ...], expected: str) -> None:
+    """The list is exchanged, all else stays as the client wrote it; one alone is asked bare."""
+    asked = asking(batch, *met(target), wanted)
+    path = asked.path + (f"?{asked.query}" if asked.query else "")
+
+    assert f"/coingecko{expected}" == path
+
+
+@given(
+    st.dictionaries(
+        st.text("abc0x-", min_size=1, max_size=4),
+        st.decimals(allow_nan=False, allow_infinity=False, places=3),
+        min_size=1,
+    )
+)
+def test_numbers_are_never_read(prices: dict[str, object]) -> None:
+    """Cutting and joining gives back the very bytes, in the provider's order."""
+    rows = ",".join(f'"{name}":{{"usd":{price}}}' for name, price in prices.items())
+    body = f"{{{rows}}}".encode()
+    parts = split(Batch("ids"), body, tuple(prices), bare=False)
+
+    assert parts is not None
+    assert body == compose(Batch("ids"), list(parts.items()), listed=True)
+
+
+def test_object_by_key() -> None:
+    """Unknown members are absent from the reply, and have an empty one of their own."""
+    parts = split(PRICES, b'{"a":{"usd":1.10},"b":{"usd":2e3}}', ("b", "zz"), bare=False)
+
+    assert parts == {"b": b'{"b":{"usd":2e3}}', "zz": b"{}"}
+    assert compose(PRICES, [("b", parts["b"]), ("zz", parts["zz"])], listed=True) == (
+        b'{"b":{"usd":2e3}}'
+    )
+
+
+def test_array_by_field_and_bare_members() -> None:
+    """A member alone is an object, several are an array of the same objects."""
+    body = b'[{"symbol":"ETH","price":"1.50"},{"price":"2","symbol":"BTC"}]'
+    parts = split(TICKERS, body, ("BTC", "ETH", "GONE"), bare=False)
+
+    assert parts == {
+        "BTC": b'{"price":"2","symbol":"BTC"}',
+        "ETH": b'{"symbol":"ETH","price":"1.50"}',
+    }
+    assert body == compose(TICKERS, [("ETH", parts["ETH"]), ("BTC", parts["BTC"])], listed=True)
+    assert parts["BTC"] == compose(TICKERS, [("BTC", parts["BTC"])], listed=False)
+
+
+def test_a_member_named_twice() -> None:
+    """Said twice, the last stands, unless several are declared."""
+    body = b'[{"symbol":"A","p":1},{"symbol":"A","p":2}]'
+
+    assert split(TICKERS, body, ("A",), bare=False) == {"A": b'{"symbol":"A","p":2}'}
+
+
+def test_several_elements_and_another_case() -> None:
+    """A token may have several pairs, and comes back in the provider's own spelling."""
+    body = (
+        b'[{"baseToken":{"address":"0xAB"},"n":1},{"baseToken":{"address":"So"},"n":2},'
+        b'{"baseToken":{"address":"0xab"},"n":3}]'
+    )
+    parts = split(TOKENS, body, ("0xab", "So"), bare=False)
+
+    assert parts is not None
+    assert [1, 3] == [row["n"] for row in json.loads(parts["0xab"])]
+    assert [1, 3, 2] == [
+        row["n"] for row in json.loads(compose(TOKENS, list(parts.items()), listed=True))
+    ]
+
+
+def test_what_stands_around() -> None:
+    """A status block goes with every member's reply, and with the composed one."""
+    body = b'{"status":{"credit_count":1},"data":{"1":{"price":1.0},"2":{"price":2}}}'
+    parts = split(QUOTES, body, ("2", "1"), bare=False)
+
+    assert parts is not None
+    assert parts["2"] == b'{"status":{"credit_count":1},"data":{"2":{"price":2}}}'
+    assert body == compose(QUOTES, [("1", parts["1"]), ("2", parts["2"])], listed=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"[1,2]", b'{"a":', b'"text"', b'[{"no":"name"}]'])
+def test_not_of_the_declared_shape(body: bytes) -> None:
+    """What cannot be cut up is said to be so, never guessed at."""
+    assert split(TICKERS, body, ("A",), bare=False) is None
+
+
+def test_a_bare_reply_is_the_members() -> None:
+    """A call for one by its own parameter is its reply, whatever it says."""
+    assert split(TICKERS, b'{"symbol":"A"}', ("A",), bare=True) == {"A": b'{"symbol":"A"}'}
+
+
+def test_sorted_order() -> None:
+    """Where the provider sorts, the composed reply is sorted too."""
+    batch = Batch("ids", order=Order.SORTED)
+
+    assert compose(batch, [("b", b'{"b":1}'), ("a", b'{"a":2}')], listed=True) == b'{"a":2,"b":1}'
+
+
+def test_is_list() -> None:
+    """The answer has the shape that the client asked for."""
+    assert is_list(TICKERS, met('/ticker?symbols=["A"]')[0])
+    assert not is_list(TICKERS, met("/ticker?symbol=A")[0])
+    assert is_list(PRICES, met("/price?ids=a")[0])
+
+
+def test_a_broken_member_is_an_error() -> None:
+    """A stored member that is not of the shape is never put into a list."""
+    with pytest.raises(msgspec.DecodeError):
+        compose(PRICES, [("a", b"{"), ("b", b"{}")], listed=True)
