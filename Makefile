@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 WORKERS ?= 1
 CONFIG ?= config/proxy.yaml
 ARGS ?=
@@ -22,10 +23,10 @@ run: $(VENV)/.run ## set up, then serve config/proxy.yaml (CONFIG=…, WORKERS=�
 	@exec $(BIN)/quota-proxy serve --config $(CONFIG) --workers $(WORKERS)
 
 test: $(VENV)/.test ## set up all that the tests need, and run them all (ARGS=… goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-long: $(VENV)/.test ## the same with the long forms: whole minutes, many more examples
-	@QUOTA_PROXY_LONG=1 $(BIN)/python -m pytest $(ARGS)
+	@QUOTA_PROXY_LONG=1 $(PYTEST) $(ARGS)
 
 lint: $(VENV)/.test ## ruff, its formatter, mypy strict and the import contracts
 	@$(BIN)/ruff check .
