@@ -185,7 +185,7 @@ def text(value: object) -> str:
     """Read a text."""
     if not isinstance(value, str):
         raise ValueError(f"{quoted(value)} is no text; put quotes around it if it is meant as one")  # noqa: TRY004 - pydantic's
-    return value
+    return str(value)
 
 
 def secret(value: object) -> str:

@@ -1,5 +1,6 @@
 """The shipped files: they load, they state what they mean, and a free month holds."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -91,6 +92,29 @@ def test_redis_without_a_fleet_size_is_warned_of() -> None:
 
     assert "fleet_size is not set" in warning.message
     assert settings(**KEYS, REDIS_URL="redis://h", QUOTA_PROXY_FLEET_SIZE="3").fleet_size == 3
+
+
+def values(part: object) -> Iterator[object]:
+    """Yield every plain value of the settings."""
+    if dataclasses.is_dataclass(part):
+        for field in dataclasses.fields(part):
+            yield from values(getattr(part, field.name))
+    elif isinstance(part, tuple | frozenset):
+        for each in part:
+            yield from values(each)
+    else:
+        yield part
+
+
+def test_settings_are_made_of_plain_values() -> None:
+    """What the environment put in is a `str` as any other, once it has been read."""
+    kinds = {type(value).__name__ for value in values(settings(**KEYS))}
+
+    assert kinds <= {"str", "int", "float", "bool", "NoneType", "PosixPath"} | {
+        "Policy",
+        "Algorithm",
+        "CalendarUnit",
+    }
 
 
 def written() -> Iterator[Any]:
