@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 DAY = 86_400.0
+REMEMBERED = 100_000
+"""Closed candles that are kept: they never change, and bots ask for them again and again."""
 
 # ticker symbol, CoinGecko id, name, CoinMarketCap id, dollars, coins in circulation
 KNOWN = (
@@ -96,7 +98,7 @@ class Asset:
     ethereum: str
     solana: str
     waves: tuple[tuple[float, float, float], ...]
-    """Share of the price, period in seconds, phase."""
+    """Share of the price, radians a second, phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Market:
         self.seed = seed
         self.step = step
         self.frozen_at: float | None = None
+        self._closed: dict[tuple[str, str, float, float], Candle] = {}
         self.assets = tuple(_asset(seed, rank) for rank in range(1, assets + 1))
 
     def moment(self, now: float) -> float:
@@ -144,10 +147,10 @@ class Market:
 
     def dollars(self, asset: Asset, at: float) -> float:
         """Return the price in dollars at a moment (Unix time)."""
-        moved = sum(
-            share * math.sin(math.tau * at / period + phase) for share, period, phase in asset.waves
-        )
-        return asset.dollars * (1.0 + moved)
+        moved = 1.0
+        for share, speed, phase in asset.waves:
+            moved += share * math.sin(speed * at + phase)
+        return asset.dollars * moved
 
     def price(self, base: str, quote: str, at: float) -> float:
         """Return the price of one asset in another (ticker symbols)."""
@@ -172,6 +175,16 @@ class Market:
 
     def candle(self, base: str, quote: str, opened: float, closed: float, now: float) -> Candle:
         """Return the candle of `[opened, closed)` as it stands at `now`."""
+        if closed > now:
+            return self._drawn(base, quote, opened, closed, now)
+        key = (base, quote, opened, closed)
+        if (known := self._closed.get(key)) is None:
+            if len(self._closed) >= REMEMBERED:
+                self._closed.clear()
+            known = self._closed[key] = self._drawn(base, quote, opened, closed, closed)
+        return known
+
+    def _drawn(self, base: str, quote: str, opened: float, closed: float, now: float) -> Candle:
         end = min(closed, now)
         points = [self.price(base, quote, opened + (end - opened) * part / 4) for part in range(5)]
         busy = (end - opened) / DAY * (1.3 + math.sin(opened / 977.0))
@@ -219,7 +232,7 @@ def _asset(seed: int, rank: int) -> Asset:
     periods = (11.0, 173.0, 2_900.0, 41_000.0, 397_000.0)
     shares = (0.0003, 0.0015, 0.006, 0.02, 0.05)
     waves = tuple(
-        (share * sway, period * (1 + byte / 512), byte / 40)
+        (share * sway, math.tau / (period * (1 + byte / 512)), byte / 40)
         for share, period, byte in zip(shares, periods, digest, strict=False)
     )
     return Asset(

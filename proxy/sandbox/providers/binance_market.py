@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
+
 from proxy.core.fields import Fields
 from proxy.sandbox.candles import INTERVALS, spans
 from proxy.sandbox.limits import Counted, Refused
-from proxy.sandbox.market import DAY, Market, decimals, tick_places
+from proxy.sandbox.market import DAY, Candle, Market, decimals, tick_places
 from proxy.sandbox.provider import Call, Reply, json_reply, whole
 
 NO_STORE: Fields = (
@@ -46,7 +48,7 @@ class Pair:
     """Decimals that its price moves in."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
     """The pairs that one exchange trades, in its own order."""
 
@@ -132,8 +134,11 @@ def usage(_call: Call, counted: Counted | Refused) -> Fields:
 
 def millis(call: Call, seconds: float) -> int:
     """Return a moment in the unit that the call asked for."""
-    unit = 1_000_000 if call.field("x-mbx-time-unit").upper() == "MICROSECOND" else 1000
-    return round(seconds * unit)
+    return round(seconds * _unit(call))
+
+
+def _unit(call: Call) -> int:
+    return 1_000_000 if call.field("x-mbx-time-unit").upper() == "MICROSECOND" else 1000
 
 
 def one_symbol(call: Call, exchange: Exchange) -> Pair | Reply:
@@ -211,31 +216,32 @@ def klines(call: Call, market: Market, exchange: Exchange, pair: Pair, most: int
     )
     limit = whole(call.query.get("limit"), 500, 1, most)
     start = None if start is None else max(start, LISTED)
+    unit = _unit(call)
     rows = [
-        _row(call, market, exchange, pair, span, now)
-        for span in spans(interval, limit, start, end, now)
-        if span[0] >= LISTED
+        _row(exchange, pair, market.candle(pair.base, pair.quote, opened, closes, now), unit)
+        for opened, closes in spans(interval, limit, start, end, now)
+        if opened >= LISTED
     ]
     return json_reply(rows)
 
 
-def _row(
-    call: Call, market: Market, exchange: Exchange, pair: Pair, span: tuple[int, int], now: float
-) -> list[Any]:
-    candle = market.candle(pair.base, pair.quote, span[0], span[1], now)
+@lru_cache(maxsize=100_000)
+def _row(exchange: Exchange, pair: Pair, candle: Candle, unit: int) -> msgspec.Raw:
+    """Return a candle as JSON. Bots ask for the same ones again and again."""
     prices = (candle.open, candle.high, candle.low, candle.close)
     volume, middle = candle.volume, (candle.open + candle.close) / 2
-    return [
-        millis(call, span[0]),
+    row = [
+        round(candle.opened * unit),
         *(exchange.figure(pair, price) for price in prices),
         decimals(volume, 8),
-        millis(call, span[1]) - 1,
+        round(candle.closed * unit) - 1,
         decimals(volume * middle, 8),
         candle.trades,
         decimals(volume * 0.49, 8),
         decimals(volume * 0.49 * middle, 8),
         "0",
     ]
+    return msgspec.Raw(msgspec.json.encode(row))
 
 
 def depth_levels(
