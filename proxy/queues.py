@@ -11,6 +11,12 @@ The interleaving that `_give` and `_wait` defend against:
     3. the ledger grants: nobody takes the grant, and the tokens would be lost until they return.
     So the driver looks after 3 whether the place is still taken, and refunds where it is not; and
     a caller that is cancelled between the grant and its own wake-up refunds it itself.
+
+The interleaving that `_drive` defends against:
+    1. the driver asks the ledger, and the ledger raises (a bug, or what it stands on is gone);
+    2. the driver ends, and nobody asks for those who stand in its line;
+    3. each would wait until its patience ends.
+    So the error is told to all of them, and the next who comes begins a driver of its own.
 """
 
 import asyncio
@@ -58,10 +64,11 @@ class _Place:
 
     def granted(self) -> Granted | None:
         """Return the grant that has come, if one has."""
-        if self.decided.done() and not self.decided.cancelled():
-            decision = self.decided.result()
-            return decision if isinstance(decision, Granted) else None
-        return None
+        decided = self.decided
+        if not decided.done() or decided.cancelled() or decided.exception() is not None:
+            return None
+        decision = decided.result()
+        return decision if isinstance(decision, Granted) else None
 
 
 class _Line:
@@ -128,14 +135,17 @@ class Queues:
                 line.changed.set()
 
     async def spend(self, bill: Bill, patience: Patience) -> Granted | Denied | Overloaded:
-        """Spend, waiting for it if need be; a denial comes as soon as it is certain."""
+        """Spend, waiting for it if need be; a denial comes as soon as it is certain.
+
+        What may touch the reserve does not stand behind those who may not.
+        """
         name = (bill.upstream, *sorted(charge.bucket for charge in bill.charges))
         line = self._lines.get(name)
-        if line is None or not len(line.waiting):
+        if line is None or not len(line.waiting) or bill.urgent:
             decision = await self._ledger.spend(bill)
             if isinstance(decision, Granted) or patience.max_wait <= 0:
                 return decision
-            line = self._lines.setdefault(name, _Line())
+            line = self._lines.get(name) or _Line()
             line.note(decision, self._time())
         return await self._wait(name, line, bill, patience)
 
@@ -160,12 +170,13 @@ class Queues:
             return line.denial(self._time()) or NOT_YET
         except asyncio.CancelledError:
             if (granted := place.granted()) is not None:
-                self._tasks.start(self._ledger.settle(granted.receipt, UNSENT), "refund")
+                self._tasks.start(self._refund(granted), "refund")
             raise
         finally:
             self._leave(line, place)
 
     def _join(self, name: tuple[str, ...], line: _Line, bill: Bill, waiter: Waiter) -> _Place:
+        self._lines[name] = line
         place = _Place(bill, waiter, asyncio.get_running_loop().create_future())
         line.places[waiter] = place
         line.waiting.join(waiter)
@@ -185,6 +196,10 @@ class Queues:
         if not len(line.waiting):
             line.changed.set()  # lets the driver end
 
+    async def _refund(self, granted: Granted) -> None:
+        await self._ledger.settle(granted.receipt, UNSENT)
+        self.changed(granted.receipt.bill.upstream)
+
     async def _drive(self, name: tuple[str, ...], line: _Line) -> None:
         try:
             await self._pause(line, line.denied or NOT_YET)
@@ -198,6 +213,9 @@ class Queues:
                     line.note(decision, self._time())
                     self._turn_away(line)
                     await self._pause(line, decision)
+        except Exception as error:
+            self._fail(line, error)
+            raise
         finally:
             line.driver = None
             if self._lines.get(name) is line and not len(line.waiting):
@@ -209,6 +227,12 @@ class Queues:
             return
         line.waiting.served(place.waiter)
         place.decided.set_result(granted)
+
+    def _fail(self, line: _Line, error: Exception) -> None:
+        for place in tuple(line.places.values()):
+            line.waiting.leave(place.waiter)
+            if not place.decided.done():
+                place.decided.set_exception(error)
 
     def _turn_away(self, line: _Line) -> None:
         """Tell those at the head who cannot be served in time any more."""

@@ -162,3 +162,83 @@ async def test_changed_asks_again(ledger: StubLedger, queues: Queues) -> None:
     queues.changed("coingecko")
 
     assert isinstance(await asyncio.wait_for(waiter, 5), Granted)
+
+
+async def test_urgent_bills_do_not_stand_in_line(ledger: StubLedger, queues: Queues) -> None:
+    """What may touch the reserve asks for it at once, whoever waits for the rest."""
+    waiter = asyncio.get_running_loop().create_task(queues.spend(bill("a", 5), patience(60)))
+    await waiting(queues, 1)
+    ledger.tokens = 1
+
+    assert isinstance(await queues.spend(bill("urgent"), patience(0)), Granted)
+
+    waiter.cancel()
+
+
+async def test_who_does_not_wait_does_not_push_in(ledger: StubLedger, queues: Queues) -> None:
+    """A newcomer without patience takes nothing from those who wait in line."""
+    waiter = asyncio.get_running_loop().create_task(queues.spend(bill("a", 5), patience(60)))
+    await waiting(queues, 1)
+    ledger.tokens = 1
+
+    assert isinstance(await queues.spend(bill("b"), patience(0)), Denied)
+    assert ledger.granted == []
+
+    waiter.cancel()
+
+
+async def test_lines_end_with_those_who_wait(ledger: StubLedger, queues: Queues) -> None:
+    """Nothing is kept of a line that nobody stands in, however many lines there have been."""
+    ledger.soonest, ledger.retry_after = None, 3600.0
+    for name in range(20):
+        own = Bill("coingecko", (Charge(MINUTE, f"minute@{name}", 1.0),), 8.0)
+
+        assert isinstance(await queues.spend(own, patience(1)), Denied)
+
+    assert queues._lines == {}
+
+
+async def test_a_ledger_that_raises_keeps_nobody_waiting(
+    ledger: StubLedger, queues: Queues
+) -> None:
+    """Its error reaches everyone in line at once, and the next who comes asks anew."""
+    waiters = [
+        asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+        for _ in range(3)
+    ]
+    await waiting(queues, 3)
+    asking = ledger.spend
+
+    async def broken(_bill: Bill) -> Granted | Denied:
+        raise RuntimeError("a bug")
+
+    ledger.spend = broken  # type: ignore[method-assign]  # a ledger that raises
+    queues.changed("coingecko")
+    results = await asyncio.wait_for(asyncio.gather(*waiters, return_exceptions=True), 5)
+    ledger.spend = asking  # type: ignore[method-assign]  # whole again
+    ledger.tokens = 1
+
+    assert [RuntimeError] * 3 == [type(result) for result in results]
+    assert isinstance(await queues.spend(bill("a"), patience(5)), Granted)
+
+
+async def test_a_refund_wakes_the_next(ledger: StubLedger, queues: Queues) -> None:
+    """What one who goes gives back is offered to who waits, at once."""
+    ledger.soonest, ledger.returns = 30.0, ((30.0, 10.0),)
+    going = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+    staying = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+    await waiting(queues, 2)
+
+    async def settle(_receipt: Receipt, _settled: Settled) -> None:
+        ledger.tokens += 1
+
+    ledger.settle = settle  # type: ignore[method-assign]  # gives back
+    ledger.tokens = 1
+    [line] = queues._lines.values()
+    head = next(iter(line.places.values()))
+    head.decided.add_done_callback(lambda _: going.cancel())  # in the tick of the grant
+    queues.changed("coingecko")
+
+    assert isinstance(await asyncio.wait_for(staying, 5), Granted)
+    with pytest.raises(asyncio.CancelledError):
+        await going

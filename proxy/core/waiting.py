@@ -1,17 +1,23 @@
 """The line in front of an empty limit: who goes next, and who could not be served in time.
 
-Priority classes first (RFC 9218: urgency 0 before 7). Within a class, start-time fair queueing
-(Goyal, Vin, Cheng 1997) between clients by weight: each waiter gets a finish tag, the later of
-the class's virtual time and its client's last tag, plus cost / weight; the smallest goes first.
+Priority classes first (RFC 9218: urgency 0 before 7). Within a class, self-clocked fair queueing
+(Golestani 1994) between clients by weight: each waiter gets a finish tag, the later of the class's
+virtual time (the tag that was served last) and its client's last tag, plus cost / weight; the
+smallest goes first. So nobody gains by coming under ever new names, nor is left behind by them.
 One client's waiters therefore keep their order, and with a single client the line is
-first come, first served. Joining, leaving and being served cost O(log n).
+first come, first served. Joining, leaving and being served cost O(log n), and what is remembered
+of those who have gone is no more than of those who wait.
 """
 
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from proxy.core.model import Client
+
+_FEW: Final = 64
+"""Places and clients that are not worth sweeping."""
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +44,7 @@ class WaitingLine:
         self._virtual: dict[int, float] = {}
         self._last: dict[tuple[int, str], float] = {}
         self._cost: dict[int, float] = {}
+        self._sweep_at = _FEW
 
     def __len__(self) -> int:
         return self._waiting
@@ -46,17 +53,25 @@ class WaitingLine:
         """Take a place behind those of its own client and class."""
         account = (waiter.priority, waiter.client.identity)
         start = max(self._virtual.get(waiter.priority, 0.0), self._last.get(account, 0.0))
-        waiter.tag = start + max(waiter.cost, 1e-9) / waiter.client.weight
+        waiter.tag = start + _share(waiter)
         self._last[account] = waiter.tag
         self._arrivals += 1
         self._waiting += 1
         self._cost[waiter.priority] = self._cost.get(waiter.priority, 0.0) + waiter.cost
         heapq.heappush(self._heap, (waiter.priority, waiter.tag, self._arrivals, waiter))
+        if len(self._heap) + len(self._last) > self._sweep_at:
+            self._sweep()
 
     def leave(self, waiter: Waiter) -> None:
         """Give the place up; what is left in the heap is skipped when it comes to the front."""
         if waiter.gone:
             return
+        account = (waiter.priority, waiter.client.identity)
+        if self._last.get(account) == waiter.tag:  # it got nothing: its client owes nothing for it
+            self._last[account] = waiter.tag - _share(waiter)
+        self._gone(waiter)
+
+    def _gone(self, waiter: Waiter) -> None:
         waiter.gone = True
         self._waiting -= 1
         self._cost[waiter.priority] -= waiter.cost
@@ -71,14 +86,24 @@ class WaitingLine:
 
     def served(self, waiter: Waiter) -> None:
         """Take `waiter` (the head) out; the virtual time of its class moves to its tag."""
-        self._virtual[waiter.priority] = max(
-            self._virtual.get(waiter.priority, 0.0), waiter.tag - waiter.cost / waiter.client.weight
-        )
-        self.leave(waiter)
+        virtual = self._virtual.get(waiter.priority, 0.0)
+        self._virtual[waiter.priority] = max(virtual, waiter.tag)
+        self._gone(waiter)
 
     def ahead(self, priority: int) -> float:
         """Return the cost of all that goes before a newcomer of this priority, at the most."""
         return sum(cost for urgency, cost in self._cost.items() if urgency <= priority)
+
+    def _sweep(self) -> None:
+        """Forget places given up, and clients whose last tag says no more than the virtual time.
+
+        As it is done again only when there is twice as much, it costs each who joins O(1).
+        """
+        self._heap = [row for row in self._heap if not row[3].gone]
+        heapq.heapify(self._heap)
+        virtual = self._virtual
+        self._last = {key: tag for key, tag in self._last.items() if tag > virtual.get(key[0], 0.0)}
+        self._sweep_at = _FEW + 2 * (len(self._heap) + len(self._last))
 
     def _clear(self) -> None:
         """An empty line forgets tags and virtual times, so that neither grows for ever."""
@@ -86,6 +111,11 @@ class WaitingLine:
         self._virtual.clear()
         self._last.clear()
         self._cost.clear()
+        self._sweep_at = _FEW
+
+
+def _share(waiter: Waiter) -> float:
+    return max(waiter.cost, 1e-9) / waiter.client.weight
 
 
 def earliest(returns: Sequence[tuple[float, float]], needed: float) -> float | None:

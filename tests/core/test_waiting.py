@@ -105,3 +105,50 @@ def test_everyone_is_served_once(arrivals: list[tuple[str, int, int]]) -> None:
     for each in set(arrivals):
         own = [w for w in waiters if (w.client.identity, w.priority) == each[:2]]
         assert own == [w for w in order if (w.client.identity, w.priority) == each[:2]]
+
+
+def test_those_who_left_take_no_room() -> None:
+    """While somebody more urgent always waits, thousands come and go behind: few stay known."""
+    line = WaitingLine()
+    line.join(waiter("urgent", priority=0))
+    for number in range(5000):
+        passing = waiter(f"bot-{number}", priority=7)
+        line.join(passing)
+        line.leave(passing)
+
+    assert len(line._heap) < 200
+    assert len(line._last) < 200
+
+
+def test_those_who_were_served_take_no_room() -> None:
+    """A line that never empties forgets the clients that it has served."""
+    line = WaitingLine()
+    for number in range(5000):
+        line.join(waiter(f"bot-{number}"))
+        if number > 10:
+            head = line.head()
+            assert head is not None
+            line.served(head)
+
+    assert len(line) == 11
+    assert len(line._last) < 300
+
+
+def test_ever_new_names_leave_nobody_behind() -> None:
+    """Who was served before comes next among thousands who each bring a name never seen."""
+    line = WaitingLine()
+    line.join(waiter("regular"))
+    for number in range(10):
+        line.join(waiter(f"new-{number}"))
+    first = line.head()
+    assert first is not None
+    line.served(first)
+    regular = waiter("regular")
+    line.join(regular)
+    for number in range(10, 30):
+        line.join(waiter(f"new-{number}"))
+        head = line.head()
+        assert head is not None
+        line.served(head)
+
+    assert regular.gone
