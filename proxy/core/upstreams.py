@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proxy.core.model import Policy
+from proxy.core.shapes import Batch
 from proxy.core.tables import Table
 
 
@@ -188,6 +189,8 @@ class Endpoint:
     rescue_after: float = 0.5
     priority: int = 3
     tags: tuple[str, ...] = ()
+    batch: Batch | None = None
+    """How its requests can share calls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.batches import (
-    Batch,
-    Case,
-    ListForm,
-    Order,
-    asking,
-    compose,
-    is_list,
-    members,
-    split,
-)
+from proxy.core.batches import asking, compose, is_list, members, split
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
+from proxy.core.shapes import Batch, Case, ListForm, Order
 from tests.house import endpoint, upstream
 
 PRICES = Batch("ids", most=3)
