@@ -19,7 +19,8 @@ from proxy.admin.app import make_admin
 from proxy.admin.doors import Doors
 from proxy.admin.house import House
 from proxy.admin.journal import Journal
-from proxy.admin.observations import Observations
+from proxy.admin.observations import MEMORY_BYTES, WAITING, Observations
+from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
@@ -122,7 +123,7 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         client = open_client()
         stack.push_async_callback(client.close)
         stack.push_async_callback(tasks.close, SETTLING)
-        flow, _ = _flow(settings, kept, client, observer, tasks)
+        flow, observations.gauges = _flow(settings, kept, client, observer, tasks)
         front = Front(flow, on_error=lambda error: on_error("front", error))
         state = _State()
         workers = Workers(observations.snapshot, Path(worker.run_dir) if worker.run_dir else None)
@@ -138,7 +139,8 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
 
 def _flow(
     settings: Settings, kept: Kept, client: UpstreamClient, observer: Observer, tasks: Tasks
-) -> tuple[Flow, Queues]:
+) -> tuple[Flow, Callable[[], dict[Labels, float]]]:
+    """Return the flow, and what says how much it holds at the moment."""
     time = asyncio.get_running_loop().time
     queues = Queues(kept.ledger, tasks, time)
     first_level = Memory(settings.memory)
@@ -168,7 +170,21 @@ def _flow(
         now=clock.steady_wall,
         secret=settings.store.namespace.encode(),
     )
-    return Flow(parts, Routes(settings.upstreams)), queues
+    return Flow(parts, Routes(settings.upstreams)), _held(settings, queues, first_level)
+
+
+def _held(
+    settings: Settings, queues: Queues, first_level: Memory
+) -> Callable[[], dict[Labels, float]]:
+    """Return what says how much this process holds at the moment."""
+    names = [upstream.name for upstream in settings.upstreams]
+
+    def gauges() -> dict[Labels, float]:
+        held: dict[Labels, float] = {(MEMORY_BYTES,): float(first_level.figures().bytes)}
+        held.update({(WAITING, name): float(queues.length(name)) for name in names})
+        return held
+
+    return gauges
 
 
 async def _listen(

@@ -75,8 +75,8 @@ class Observations:
     """What one process has seen since it started."""
 
     def __init__(self, gauges: Callable[[], dict[Labels, float]] = dict) -> None:
-        """Take what this process holds at the moment (bytes, requests waiting), asked each time."""
-        self._gauges = gauges
+        """Take what says how much this process holds (bytes, requests waiting), asked each time."""
+        self.gauges = gauges
         self._endpoints: dict[tuple[str, str], EndpointCounts] = {}
         self._durations: dict[str, dict[Verdict, Histogram]] = {}
         self._counters: dict[Labels, float] = {}
@@ -160,7 +160,7 @@ class Observations:
             for verdict, one in durations.items():
                 if len(one):
                     histograms[REQUEST_SECONDS, upstream, verdict.value] = _copy(one)
-        gauges = dict(self._gauges())
+        gauges = dict(self.gauges())
         for upstream, rejected in self._rejected.items():
             gauges[CREDENTIALS_REJECTED, upstream] = float(rejected)
         return Snapshot(counters, gauges, histograms, dict(self._unmatched))
