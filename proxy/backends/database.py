@@ -94,8 +94,15 @@ def open_file(
             raise translated(error, path) from error
         if not replace_damaged:
             raise _refusal(error, path) from error
-        set_aside(path, path.stat().st_ino, str(error))
+        return _begun_anew(path, schema, str(error))
+
+
+def _begun_anew(path: Path, schema: Schema, reason: str) -> tuple[sqlite3.Connection, int]:
+    try:
+        set_aside(path, path.stat().st_ino, reason)
         return _opened(path, schema)
+    except OSError as error:
+        raise BackendLostError(f"{path} is damaged and in the way: {error}") from error
 
 
 def _refusal(error: sqlite3.Error | BackendVersionError, path: Path) -> BackendError:

@@ -180,10 +180,11 @@ class Sqlite:
             if any(call.writes for call in calls):
                 self._write_all(connection, calls)
         except sqlite3.Error as error:
-            lost = translated(error, self.path)
-            self._recover(error)
+            lost = self._recovered(error)
         except BackendError as error:
             lost = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live on
+            lost = BackendLostError(f"{self.path}: {error!r}")
         else:
             return None
         for call in calls:
@@ -211,11 +212,15 @@ class Sqlite:
             self._connection.close()
             self._connection = None
 
-    def _recover(self, error: sqlite3.Error) -> None:
+    def _recovered(self, error: sqlite3.Error) -> BackendError:
         """Leave nothing behind that the next batch could trip over: it opens the file anew."""
         self._disconnect()
         if self._replace_damaged and is_damage(error):
-            set_aside(self.path, self._inode, str(error))
+            try:
+                set_aside(self.path, self._inode, str(error))
+            except OSError as refused:
+                return BackendLostError(f"{self.path} is damaged and in the way: {refused}")
+        return translated(error, self.path)
 
     def _read_all(self, connection: sqlite3.Connection, calls: list[_Call[Any]]) -> None:
         for call in calls:

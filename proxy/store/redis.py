@@ -22,7 +22,7 @@ from proxy.store.operations import Observe, Operations, StoreFigures, Watcher
 _PUT: Final = Script(
     """
     local old = redis.call('GETRANGE', KEYS[1], 0, 8)
-    if #old == 9 and string.byte(old) == string.byte(ARGV[1]) then
+    if #old == 9 and string.byte(old) % 128 == string.byte(ARGV[1]) % 128 then
         local stored = struct.unpack('>d', old, 2)
         if stored > struct.unpack('>d', ARGV[1], 2) and stored <= tonumber(ARGV[3]) then
             return 0

@@ -196,6 +196,19 @@ async def test_a_file_that_cannot_be_opened_is_told_and_tried_again(tmp_path: Pa
     await database.close()
 
 
+async def test_an_error_that_nobody_foresaw_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call under way fails as lost, and the next one is served."""
+    async with opened(tmp_path / "a.db") as database:
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "_connected", lambda: 1 / 0)
+            with pytest.raises(BackendLostError):
+                await database.read(count)
+
+        assert await database.read(count) == 0
+
+
 async def test_close_does_what_was_submitted_and_takes_no_more(tmp_path: Path) -> None:
     """The last write is in the file; a call after the end fails at once."""
     database = Sqlite(tmp_path / "a.db", SCHEMA)

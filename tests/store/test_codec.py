@@ -105,6 +105,18 @@ def test_figures_that_no_entry_has_are_nothing(changed: dict[str, object]) -> No
     assert codec.decode(codec.encode(wrong), ENTRY.key) is None
 
 
+def test_what_version_1_looks_like_is_fixed() -> None:
+    """Renaming a field of `Entry` makes stored ones misses: then the version must rise."""
+    names = msgspec.msgpack.decode(codec.encode(ENTRY)[9:])
+
+    assert codec.VERSION == 1
+    assert set(names) == {
+        "key", "status", "reason", "fields", "body", "encoding", "requested_at", "received_at",
+        "initial_age", "lifetimes", "request_fields", "tags", "flags",
+    }  # fmt: skip
+    assert set(names["lifetimes"]) == {"ttl", "stale_while_revalidate", "stale_if_error", "keep"}
+
+
 def test_the_time_of_receipt_stands_where_a_store_can_read_it() -> None:
     """Bytes 1 to 9 are `received_at`, so that a store sees which of two is newer."""
     early = codec.encode(replace(ENTRY, received_at=1.0))
@@ -114,10 +126,10 @@ def test_the_time_of_receipt_stands_where_a_store_can_read_it() -> None:
     assert early[1:9] < late[1:9]
 
 
-def test_a_later_version_may_add_at_the_end() -> None:
-    """Further members of the array are overlooked: such a record can still be read."""
+def test_a_later_version_may_add_a_field() -> None:
+    """Further members of the map are overlooked: such a record can still be read."""
     stored = codec.encode(ENTRY)
-    longer = [*msgspec.msgpack.decode(stored[9:]), "more"]
+    longer = msgspec.msgpack.decode(stored[9:]) | {"more": ["of", "it"]}
 
     assert codec.decode(stored[:9] + msgspec.msgpack.encode(longer), ENTRY.key) == ENTRY
 
