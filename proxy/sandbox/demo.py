@@ -51,8 +51,9 @@ class Row:
 
     @property
     def saved(self) -> int:
-        """Calls that the provider never saw."""
-        return self.tally.asked - self.seen
+        """Questions answered without a call: what got no answer is not saved."""
+        unanswered = self.tally.verdicts[Verdict.REFUSED] + self.tally.verdicts[FAILED]
+        return self.tally.asked - unanswered - self.seen
 
     @property
     def share(self) -> float:

@@ -22,9 +22,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_what_is_saved_is_what_the_provider_never_saw() -> None:
-    """In calls, and in percent of what was asked; nothing asked is nothing saved."""
+def test_what_is_saved_is_answered_without_the_provider() -> None:
+    """In calls, and in percent of what was asked; what was refused is not saved."""
+    refused = Tally(10, 4, Counter(HIT=4, MISS=2, REFUSED=3, FAILED=1))
+
     assert (ROW.saved, ROW.share) == (8, 80.0)
+    assert Row("x", refused, seen=2, refused=0).saved == 4
     assert Row("x", Tally(), 0, 0).share == 0.0
 
 
