@@ -21,13 +21,27 @@ def entry(key: str, received_at: float = NOW, ttl: float = 60.0, body: bytes = b
 
 class Levels:
     def __init__(self) -> None:
-        self.first, self.store = DictLevel(), DictStore()
+        self.first = DictLevel()
+        self.store = DictStore()
         self.tasks = Tasks(lambda *_: None)
         self.cache = Cache(self.first, self.store, self.tasks)
 
     async def settled(self) -> None:
         while len(self.tasks):  # noqa: ASYNC110 - a plain figure, no event
             await asyncio.sleep(0)
+
+
+class SlowStore(DictStore):
+    """Reads at once, and answers when the test lets it."""
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        super().__init__()
+        self.gate = gate
+
+    async def get(self, key: str) -> Entry | None:
+        found = self.level.get(key)
+        await self.gate.wait()
+        return found
 
 
 @pytest.fixture
@@ -115,3 +129,40 @@ async def test_a_fresh_entry_asks_no_store(levels: Levels) -> None:
     [found] = await levels.cache.stored("a", NOW)
 
     assert found.body == b"1"
+
+
+async def test_a_slow_store_does_not_bring_back_the_past(levels: Levels) -> None:
+    """What landed while the store was being asked is not overwritten by what it had."""
+    gate = asyncio.Event()
+    levels.store = SlowStore(gate)
+    levels.cache = Cache(levels.first, levels.store, levels.tasks)
+    levels.store.level.put(entry("a", NOW - 30, body=b"old"))
+    asking = asyncio.get_running_loop().create_task(levels.cache.stored("a", NOW))
+    await asyncio.sleep(0)
+    levels.first.put(entry("a", NOW, body=b"new"))
+    gate.set()
+    [found] = await asking
+    kept = levels.cache.peek("a")
+
+    assert kept is not None
+    assert b"new" == found.body == kept.body
+
+
+async def test_a_slow_store_does_not_bring_back_what_was_invalidated(levels: Levels) -> None:
+    """What was read before an invalidation is not stored after it."""
+    gate = asyncio.Event()
+    levels.store = SlowStore(gate)
+    levels.cache = Cache(levels.first, levels.store, levels.tasks)
+    levels.store.level.put(entry("a"))
+    asking = asyncio.get_running_loop().create_task(levels.cache.stored("a", NOW))
+    await asyncio.sleep(0)
+    levels.cache.write(Invalidate(("http://provider/a",)), NOW, ["a"])
+
+    assert () == await levels.cache.stored("a", NOW)
+
+    gate.set()
+    await asking
+    await levels.settled()
+
+    assert levels.cache.peek("a") is None
+    assert {} == levels.cache._forgetting
