@@ -3,6 +3,13 @@
 Each worker has a socket of its own on the same port (SO_REUSEPORT), opened here and kept open, so
 that what is queued on it is not dropped when a worker dies: its successor inherits the socket. The
 admin listener belongs to the first worker, which gathers what the others know over `run_dir`.
+
+The interleaving that `_start` defends against:
+    1. a worker has died, and its successor is about to be started;
+    2. a signal says that all shall end: those that run are told;
+    3. the successor starts: nobody has told it, and the supervisor would wait for it for ever.
+    So whoever starts a worker looks afterwards whether all shall end. One that does not end within
+    `GRACE` is killed.
 """
 
 import json
@@ -20,6 +27,7 @@ from types import FrameType
 
 import structlog
 
+from proxy import log
 from proxy.clock import boottime
 from proxy.config.settings import Listener, Settings
 from proxy.http.listeners import Address, open_socket
@@ -28,7 +36,7 @@ VARIABLE = "QUOTA_PROXY_WORKER"
 """What a worker is told of itself by its supervisor."""
 RESPAWN_AFTER = 1.0
 """Seconds that a worker must have lived for its successor to be started at once."""
-GRACE = 15.0
+GRACE = 15
 """Seconds that workers are given to answer what they have begun."""
 
 
@@ -87,10 +95,12 @@ class Supervisor:
         with tempfile.TemporaryDirectory(prefix="quota-proxy-") as run_dir:
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, self._end)
+            signal.signal(signal.SIGALRM, self._kill)
             for index in range(self._count):
                 self._start(index, run_dir)
             while self._children:
                 self._await_one(run_dir)
+            signal.alarm(0)
         return 0
 
     def _start(self, index: int, run_dir: str) -> None:
@@ -102,6 +112,8 @@ class Supervisor:
             env={**os.environ, VARIABLE: json.dumps(said)},
         )
         self._children[index] = (child, boottime())
+        if self._ended.is_set():
+            child.terminate()
 
     def _await_one(self, run_dir: str) -> None:
         """Wait until a worker ends, and start its successor unless all shall end."""
@@ -112,7 +124,7 @@ class Supervisor:
             del self._children[index]
             child.returncode = os.waitstatus_to_exitcode(status)
             if self._ended.is_set():
-                return
+                return  # as it was told to
             self._log.error("worker_died", worker=index, status=child.returncode)
             if boottime() - started < RESPAWN_AFTER:
                 self._ended.wait(RESPAWN_AFTER)
@@ -121,8 +133,13 @@ class Supervisor:
 
     def _end(self, _signum: int, _frame: FrameType | None) -> None:
         self._ended.set()
+        signal.alarm(GRACE)
         for child, _ in self._children.values():
             child.terminate()
+
+    def _kill(self, _signum: int, _frame: FrameType | None) -> None:
+        for child, _ in self._children.values():
+            child.kill()
 
 
 def _rows(settings: Settings, count: int) -> list[list[socket.socket]]:
@@ -139,4 +156,5 @@ def _rows(settings: Settings, count: int) -> list[list[socket.socket]]:
 
 def supervise(settings: Settings, config: Path, count: int) -> int:
     """Run `count` workers until a signal ends them; return the exit status."""
+    log.configure(settings.log.level, settings.log.format)
     return Supervisor(settings, config, count).run()
