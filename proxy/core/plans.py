@@ -32,11 +32,11 @@ from proxy.core.model import (
     ServeThenRefresh,
     Verdict,
 )
-from proxy.core.settlements import may_share, settle
+from proxy.core.settlements import settle
 from proxy.core.upstreams import Endpoint
 from proxy.core.wishes import Wishes, granted, wishes
 
-__all__ = ["ONLY_IF_CACHED", "may_share", "plan", "settle"]
+__all__ = ["ONLY_IF_CACHED", "plan", "settle"]
 
 ONLY_IF_CACHED: Final = Refuse(
     504,

@@ -96,19 +96,6 @@ def settle(
             assert_never(plan)
 
 
-def may_share(endpoint: Endpoint, settlement: Settlement, request: Request) -> bool:
-    """Return whether one who waited for a fetch may take what it brought.
-
-    Under `obey` only what may be stored, and only where the same fields selected it (RFC 9111
-    section 4.1): who waited did not know yet what the answer would vary by.
-    """
-    if endpoint.policy is not Policy.OBEY:
-        return settlement.shareable
-    shared = settlement.shared
-    matching = not isinstance(shared, Entry) or variants.matches(shared, request)
-    return settlement.shareable and matching
-
-
 def _uri(request: Request) -> str:
     path = f"{request.path}?{request.query}" if request.query else request.path
     return f"http://{request.host or 'upstream'}{path}"

@@ -143,7 +143,11 @@ async def _running(
 ) -> AsyncIterator[None]:
     """Run a server until the block ends; enters once it listens."""
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=env, stdout=asyncio.subprocess.DEVNULL
+        *command,
+        cwd=cwd,
+        env=env,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
 
     async def listens() -> bool:

@@ -19,7 +19,6 @@ from proxy.core.model import (
     Refuse,
     Touch,
 )
-from proxy.core.settlements import may_share
 from tests.core.settling import (
     BROKEN,
     CAP,
@@ -277,28 +276,6 @@ def test_what_may_not_be_stored_is_not_shared(
     made = settled(fetched(200, cc(value)), Fetch(), endpoint(policy))
 
     assert made.shareable is shareable
-
-
-@pytest.mark.parametrize(
-    ("policy", "foo", "expected"), [(OBEY, "1", True), (OBEY, "2", False), (IGNORE, "2", True)]
-)
-def test_who_waited_takes_what_was_selected_alike(
-    policy: Policy, foo: str, *, expected: bool
-) -> None:
-    """9111 4.1: under `obey` a reply that varies is for those who sent the same."""
-    rule = endpoint(policy)
-    outcome = fetched(200, ("Vary", "Foo"), cc("max-age=9"))
-    made = settled(outcome, Fetch(), rule, asking(("Foo", "1")))
-
-    assert may_share(rule, made, asking(("Foo", foo))) is expected
-
-
-def test_who_waited_takes_no_private_answer() -> None:
-    """9111 5.2.2.7: what is for one is not shared; a refusal is."""
-    rule = endpoint(OBEY)
-
-    assert not may_share(rule, settled(fetched(200, cc("private")), Fetch(), rule), asking())
-    assert may_share(rule, settled(TIMEOUT, Fetch(), rule), asking())
 
 
 def test_a_variant_is_put_beside_the_others() -> None:
