@@ -17,10 +17,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /
 .PHONY: help run test test-long lint format lock bench sandbox demo clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.run ## set up, then serve config/proxy.yaml (CONFIG=…, WORKERS=…)
-	@exec $(BIN)/quota-proxy serve --config $(CONFIG) --workers $(WORKERS)
+	@exec $(BIN)/python -m proxy serve --config $(CONFIG) --workers $(WORKERS)
 
 test: $(VENV)/.test ## set up all that the tests need, and run them all (ARGS=… goes to pytest)
 	@$(PYTEST) $(ARGS)
@@ -48,14 +48,17 @@ COMPILE = echo 'flit_core>=3.9,<4' | $(BIN)/uv pip compile pyproject.toml - --qu
 	--universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 
-bench: $(VENV)/.test ## what a hit and a miss cost, as in the README
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(VENV)/.test ## what a hit and a miss cost (wrk is needed; it says so)
+	@$(BIN)/python benchmarks/latency.py $(ARGS)
+
+bench-%: $(VENV)/.test ## the benchmark of that name: make bench-spending
+	@$(BIN)/python benchmarks/$*.py $(ARGS)
 
 sandbox: $(VENV)/.run ## the simulated providers alone
-	@exec $(BIN)/quota-proxy sandbox $(ARGS)
+	@exec $(BIN)/python -m proxy sandbox $(ARGS)
 
 demo: $(VENV)/.run ## sandbox, proxy and a swarm of bots, with no network
-	@exec $(BIN)/quota-proxy demo $(ARGS)
+	@exec $(BIN)/python -m proxy demo $(ARGS)
 
 clean: ## remove what was set up; what is cached or counted (var/) stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

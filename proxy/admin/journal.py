@@ -4,6 +4,7 @@ It stands in front of the observer that counts, and passes everything on. What c
 (paths, queries, names of their own) is not logged: it may hold what nobody should read.
 """
 
+import logging
 from typing import Any
 
 import structlog
@@ -24,9 +25,12 @@ class Journal:
     """An observer that logs, and tells the next one."""
 
     def __init__(self, counts: Observer, logger: FilteringBoundLogger | None = None) -> None:
-        """Take the observer that counts, and where to log (else structlog's own logger)."""
+        """Take the observer that counts, and where to log (else structlog's own logger).
+
+        Logging is configured before: the logger is bound once, or each line would pay for it.
+        """
         self._counts = counts
-        self._log: FilteringBoundLogger = logger or structlog.get_logger()
+        self._log: FilteringBoundLogger = logger or structlog.get_logger().bind()
         self._lost: set[str] = set()
 
     def endpoint(self, upstream: str, endpoint: str) -> Counter:
@@ -42,7 +46,8 @@ class Journal:
             case Verdict.RESCUED:
                 self._log.info("rescued", **_facts(observation))
             case _:
-                self._log.debug("answered", **_facts(observation))
+                if self._log.is_enabled_for(logging.DEBUG):  # else a hit pays for no facts
+                    self._log.debug("answered", **_facts(observation))
 
     def observe_call(self, call: CallObservation) -> None:
         """Log an upstream call that has ended."""
