@@ -106,9 +106,10 @@ class Calls:
     def __init__(self, parts: CallParts) -> None:
         self._parts = parts
 
-    async def make(self, call: Call, on_sent: Callable[[], None]) -> CallResult:
+    async def make(self, call: Call, on_sent: Callable[[], "Call | None"]) -> CallResult:
         """Make one call. `on_sent` is told when quota is granted and the request leaves.
 
+        It may give a call to make in place of the one that was granted, at no greater cost.
         Cancelled before that, nothing is spent; cancelled after, the spend stands as it was
         booked, which is what the ledger takes a receipt for that nobody settles.
         """
@@ -120,8 +121,7 @@ class Calls:
             parts.observer.observe_wait(call.bill.upstream, waited)
         if not isinstance(decision, Granted):
             return decision
-        on_sent()
-        return await self._exchange(call, decision.receipt)
+        return await self._exchange(on_sent() or call, decision.receipt)
 
     async def _exchange(self, call: Call, receipt: Receipt) -> Answered | Failed:
         parts = self._parts

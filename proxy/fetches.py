@@ -22,6 +22,7 @@ from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.cache import Cache
 from proxy.calls import Answered, Call, CallResult, Calls
+from proxy.compositions import is_member
 from proxy.core import outbound, plans, variants
 from proxy.core.codings import GZIP, gunzip
 from proxy.core.model import (
@@ -36,7 +37,9 @@ from proxy.core.model import (
     Reply,
     Settlement,
 )
+from proxy.core.routing import Routes
 from proxy.flights import Flight
+from proxy.gatherings import Gatherings
 from proxy.ports import BrokenExchangeError, Outbound
 from proxy.queues import Overloaded
 from proxy.tasks import Tasks
@@ -88,6 +91,7 @@ class Fetches:
         self._time = time
         self._now = now
         self._arriving: dict[str, Arriving] = {}
+        self.gatherings = Gatherings(calls, tasks, self._prepared, Routes(()))
 
     def arriving(self, key: str) -> Arriving | None:
         """Return the large body that is on its way under a key, if its start is still there."""
@@ -111,6 +115,8 @@ class Fetches:
         def sent() -> None:
             flight.sent = True
 
+        if is_member(asked):
+            return await self.gatherings.call(flight, asked, plan)
         call = self._prepared(asked, plan)
         result = await self._calls.make(call, sent)
         if (

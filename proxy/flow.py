@@ -14,6 +14,7 @@ from proxy.accounts import Accounts
 from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
 from proxy.cache import Cache
+from proxy.compositions import composition
 from proxy.core import keys, plans, privacy, variants
 from proxy.core.model import (
     Entry,
@@ -69,6 +70,7 @@ class Flow:
         """Take the routes in force from the next request on."""
         self.routes = routes
         self._parts.hits.configure(routes.upstreams.values())
+        self._parts.fetches.gatherings.routes = routes
 
     def at_once(self, request: Request) -> Answer | None:
         """Answer a known request whose entry is in the first level and fresh; else None."""
@@ -100,6 +102,8 @@ class Flow:
         problem_met = self._refusal(ask)
         if problem_met is not None:
             answer = self._parts.accounts.problem(ask, problem_met)
+        elif (composed := composition(ask, self.routes)) is not None:
+            answer = await composed.answer(lambda member: self._answer(member, None))
         else:
             answer = await self._answer(ask, body)
         return self._observed(ask, answer, began)

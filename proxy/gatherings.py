@@ -1,0 +1,271 @@
+"""Members that are missing gather into one call, for endpoints whose requests can share one.
+
+The first call leaves at once. What is asked for while it is under way, or while quota is awaited,
+goes together, up to the provider's maximum; a call takes along whoever has come until it leaves,
+as long as that costs no more than was granted.
+
+One bad member spoils a call for several (an error, or a reply that cannot be cut up): the call is
+halved and made again until the bad one stands alone, gets its own error, and the others theirs. A
+member that the provider leaves out is asked for by itself, once. What concerns everybody (429, a
+failure, a server's error) is everybody's answer, and is not tried again.
+
+The interleaving that `_leave` defends against:
+    1. all who waited for a call that awaits quota go away;
+    2. the quota is granted.
+    So the last to leave ends the wait, and what is granted meanwhile is refunded (`queues`).
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from proxy.arrival import Arrival
+from proxy.asked import Asked, asked
+from proxy.calls import Answered, Call, CallResult, Calls
+from proxy.core import batches
+from proxy.core.codings import GZIP, gunzip
+from proxy.core.fields import without
+from proxy.core.model import Failed, Failure, Fetch
+from proxy.core.routing import Match, Routes
+from proxy.core.shapes import Batch
+from proxy.core.spending import Bill
+from proxy.tasks import Tasks
+
+OK = 200
+SPOILT = frozenset({400, 404, 414, 422})
+"""What one member can bring upon a call; all else concerns everybody."""
+OF_THE_WHOLE = frozenset(
+    {"content-encoding", "content-length", "etag", "last-modified", "digest", "content-digest"}
+)
+"""Fields that describe a reply that was cut up, and not its parts."""
+PLACEHOLDER = "-"
+"""Stands for the list in what the requests of a gathering have in common."""
+
+
+class Leaving(Protocol):
+    """A flight, as far as gatherings care."""
+
+    sent: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Wanted:
+    """A member, for whom it is fetched, and what its flight awaits."""
+
+    member: str
+    asked: Asked
+    plan: Fetch
+    flight: Leaving
+    came: "asyncio.Future[CallResult]"
+    again: bool = False
+    """It was left out of a shared reply, and is asked for by itself now."""
+
+
+@dataclass(eq=False, slots=True)
+class _Gathering:
+    """Members of one list that go together, and the calls that are still to be made."""
+
+    open: dict[str, _Wanted] = field(default_factory=dict)
+    """Who waits for the next call."""
+    halves: deque[list[_Wanted]] = field(default_factory=deque)
+    """Calls that must be made again for fewer."""
+    leaving: list[_Wanted] = field(default_factory=list)
+    """Whom the present call is for."""
+    sent: bool = False
+    calling: "asyncio.Task[None] | None" = None
+    driver: "asyncio.Task[None] | None" = None
+
+
+class Gatherings:
+    """The gatherings of this process, by what their requests have in common."""
+
+    def __init__(
+        self, calls: Calls, tasks: Tasks, prepared: Callable[[Asked, Fetch], Call], routes: Routes
+    ) -> None:
+        """Take what makes calls, where they run, what prepares one, and the routes in force."""
+        self._calls = calls
+        self._tasks = tasks
+        self._prepared = prepared
+        self._gatherings: dict[str, _Gathering] = {}
+        self.routes = routes
+
+    async def call(self, flight: Leaving, ask: Asked, plan: Fetch) -> CallResult:
+        """Return what the provider answers for one member, alone or from a shared call."""
+        found = batches.members(_batch(ask), ask.match) or (PLACEHOLDER,)
+        name = self._asked(ask, (PLACEHOLDER,)).key
+        gathering = self._gatherings.setdefault(name, _Gathering())
+        came: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
+        wanted = _Wanted(found[0], ask, plan, flight, came)
+        gathering.open[wanted.member] = wanted
+        if gathering.driver is None:
+            gathering.driver = self._tasks.start(self._drive(name, gathering), f"gather {name}")
+        try:
+            return await came
+        finally:
+            _leave(gathering, wanted)
+
+    async def _drive(self, name: str, gathering: _Gathering) -> None:
+        """Make one call after the other until nobody is left who wants one."""
+        try:
+            while gathering.halves or gathering.open:
+                gathering.leaving, gathering.sent = _next(gathering), False
+                if gathering.leaving:
+                    gathering.calling = self._tasks.start(self._one(gathering), f"call {name}")
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.shield(gathering.calling)
+                    _unanswered(gathering)
+        finally:
+            self._gatherings.pop(name, None)
+            for each in (*gathering.leaving, *gathering.open.values()):
+                each.came.cancel()
+
+    async def _one(self, gathering: _Gathering) -> None:
+        """Make one call, and give each for whom it was made what is its own."""
+        call = self._planned(gathering.leaving)
+
+        def on_sent() -> Call:
+            extended = self._extended(gathering, call)
+            gathering.sent = True
+            for each in gathering.leaving:
+                each.flight.sent = True
+            return extended
+
+        result = await self._calls.make(call, on_sent)
+        leaving, batch = gathering.leaving, _batch(gathering.leaving[0].asked)
+        if len(leaving) == 1:
+            leaving[0].came.set_result(result)
+            return
+        parts = await _parts(batch, result, tuple(each.member for each in leaving))
+        if parts is None and _is_spoilt(result):
+            half = len(leaving) // 2
+            gathering.halves += [leaving[:half], leaving[half:]]
+            return
+        for each in leaving:
+            own = result if parts is None else parts.get(each.member)
+            if own is None:  # left out: what that means, its own reply says
+                gathering.halves.append([each])
+            elif not each.came.done():
+                each.came.set_result(own)
+
+    def _planned(self, leaving: list[_Wanted]) -> Call:
+        """Return the call for these members, with the patience of the most patient."""
+        first = leaving[0]
+        if len(leaving) == 1:
+            return self._prepared(first.asked, first.plan)
+        members = tuple(each.member for each in leaving)
+        call = self._prepared(self._cheapest(first.asked, members), Fetch())
+        return replace(
+            call,
+            deadline=max(each.asked.deadline for each in leaving),
+            buffer=call.keep,
+            buffer_unknown=call.keep,
+        )
+
+    def _extended(self, gathering: _Gathering, call: Call) -> Call:
+        """Return the call with those who came meanwhile, if it costs no more than was granted."""
+        leaving, batch = gathering.leaving, _batch(gathering.leaving[0].asked)
+        room = batch.most - len(leaving)
+        if room <= 0 or not gathering.open or leaving[0].again or not batch.parameter:
+            return call
+        more = [*leaving, *list(gathering.open.values())[:room]]
+        extended = self._planned(more)
+        if _spent(extended.bill) > _spent(call.bill):
+            return call
+        gathering.leaving = more
+        for each in more[len(leaving) :]:
+            del gathering.open[each.member]
+        return extended
+
+    def _cheapest(self, ask: Asked, members: tuple[str, ...]) -> Asked:
+        """Return the request for the members, or for all there are where that costs less."""
+        batch = _batch(ask)
+        listed = self._asked(ask, members) if batch.parameter else None
+        everything = self._asked(ask, ()) if batch.all else None
+        if listed is None or everything is None:
+            chosen = listed or everything
+            return ask if chosen is None else chosen
+        return min(listed, everything, key=lambda each: _spent(each.bill()))
+
+    def _asked(self, ask: Asked, members: tuple[str, ...]) -> Asked:
+        """Return the request for other members of the same list."""
+        request = batches.asking(_batch(ask), ask.match, ask.request, members)
+        route = self.routes.match(request)
+        if not isinstance(route, Match):
+            raise TypeError(f"{ask.match.endpoint.name}: a list does not meet its own rule")
+        return asked(request, route, ask.began, ask.secret)
+
+
+def _batch(ask: Asked) -> Batch:
+    batch = ask.match.endpoint.batch
+    if batch is None:
+        raise RuntimeError(f"{ask.match.endpoint.name} declares no shared calls")
+    return batch
+
+
+def _next(gathering: _Gathering) -> list[_Wanted]:
+    """Take out those for whom the next call is made."""
+    if gathering.halves:
+        half = [each for each in gathering.halves.popleft() if not each.came.done()]
+        for each in half:
+            each.again = True
+        return half
+    batch = _batch(next(iter(gathering.open.values())).asked)
+    chosen = list(gathering.open.values())[: batch.most]
+    for each in chosen:
+        del gathering.open[each.member]
+    return chosen
+
+
+def _leave(gathering: _Gathering, wanted: _Wanted) -> None:
+    """Forget one whose flight has ended; the last of them ends a call that awaits quota."""
+    if gathering.open.get(wanted.member) is wanted:
+        del gathering.open[wanted.member]
+    waits = any(not each.came.done() for each in gathering.leaving)
+    if not gathering.sent and not waits and gathering.calling is not None:
+        gathering.calling.cancel()
+
+
+def _unanswered(gathering: _Gathering) -> None:
+    """Tell those whom a call that failed by a bug of ours has left behind."""
+    pending = {id(each) for half in gathering.halves for each in half}
+    for each in gathering.leaving:
+        if not each.came.done() and id(each) not in pending:
+            failed = Failed(
+                Failure.PROTOCOL, sent=gathering.sent, detail="the call came to nothing"
+            )
+            each.came.set_result(failed)
+
+
+def _is_spoilt(result: CallResult) -> bool:
+    """Whether one member may be to blame: an error of the request's, or a reply of no shape."""
+    return isinstance(result, Answered) and (
+        result.status in SPOILT or (result.status == OK and not result.rejected)
+    )
+
+
+async def _parts(
+    batch: Batch, result: CallResult, members: tuple[str, ...]
+) -> dict[str, Answered] | None:
+    """Return each member's own answer; None: there are none to be had from this one."""
+    if not isinstance(result, Answered) or result.status != OK or result.rejected:
+        return None
+    body = result.body
+    if isinstance(body, Arrival):
+        body.release()
+        return None
+    content = await asyncio.to_thread(gunzip, body) if result.encoding == GZIP else body
+    parts = batches.split(batch, content, members, bare=False)
+    if parts is None:
+        return None
+    fields = without(result.fields, OF_THE_WHOLE)
+    return {
+        member: replace(result, body=part, fields=fields, encoding="", content_length=len(part))
+        for member, part in parts.items()
+    }
+
+
+def _spent(bill: Bill) -> float:
+    return sum(charge.cost for charge in bill.charges)
