@@ -52,7 +52,15 @@ class Gathering(Generic[Q, R]):
         if not self._scheduled and not (self._one_at_a_time and self._under_way):
             self._scheduled = True
             loop.call_soon(self._begin)
-        return await asked.answer
+        try:
+            return await asked.answer
+        except asyncio.CancelledError:
+            # 1. the batch answers; 2. before the caller runs again, it is cancelled; 3. the answer
+            # stands in the future, and nobody would look at it any more
+            answered = asked.answer.done() and not asked.answer.cancelled()
+            if answered and asked.answer.exception() is None:
+                self._orphaned(question, asked.answer.result())
+            raise
 
     def _begin(self) -> None:
         self._scheduled = False

@@ -1,0 +1,190 @@
+"""What every ledger does the same: in memory, in SQLite, in Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.backends.address import RedisOptions
+from proxy.backends.errors import BackendError, BackendLostError
+from proxy.backends.redis import Redis
+from proxy.core.model import Denied
+from proxy.core.spending import LOST, Bill, Charge, Granted, HoldFor, Report, Settled
+from proxy.core.transfers import Carried
+from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
+from proxy.ledger.desk import Desk
+from proxy.ledger.memory import MemoryLedger
+from proxy.ledger.questions import Question, Result
+from proxy.ledger.redis import RedisLedger
+from proxy.ledger.sqlite import SqliteLedger
+from tests.fixtures.redis import RedisServer
+
+HOUR = Limit("hour", 3, 3600.0, Algorithm.SLIDING_WINDOW)
+MONTH = Limit("month", 100, CalendarUnit.MONTH, Algorithm.FIXED_WINDOW)
+LIMITS = {"up": (HOUR, MONTH)}
+BILL = Bill("up", (Charge(HOUR, "hour", 1), Charge(MONTH, "month", 2)), 8.0)
+ANSWERED = Settled(sent=True, answered=True, status=200)
+UNSENT = Settled(sent=False, answered=False)
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Give each kind of ledger in turn."""
+    match request.param:
+        case "memory":
+            yield MemoryLedger(LIMITS)
+        case "sqlite":
+            made = SqliteLedger(tmp_path / "ledger.db", LIMITS)
+            await made.open()
+            yield made
+            await made.close()
+        case _:
+            server: RedisServer = request.getfixturevalue("redis_server")
+            redis = Redis(RedisOptions(server.url))
+            await redis.open()
+            shared = RedisLedger(redis, LIMITS)
+            await shared.open()
+            yield shared
+            await shared.close()
+            await redis.close()
+
+
+def _used(ledger: Desk) -> dict[str, float]:
+    return {level.bucket: level.used for level in ledger.levels("up")}
+
+
+async def _granted(ledger: Desk, bill: Bill = BILL) -> Granted:
+    granted = await ledger.spend(bill)
+    assert isinstance(granted, Granted)
+    return granted
+
+
+async def test_a_limit_is_spent_to_the_last_token(ledger: Desk) -> None:
+    """Three of three are granted, the fourth is denied by the hour, which says until when."""
+    for _ in range(3):
+        granted = await _granted(ledger)
+        await ledger.settle(granted.receipt, ANSWERED)
+    denied = await ledger.spend(BILL)
+
+    assert isinstance(denied, Denied)
+    assert (denied.limit, denied.hold) == ("hour", False)
+    assert 3590 < denied.retry_after <= 3620
+    assert _used(ledger) == {"hour": 3, "month": 6}
+
+
+async def test_concurrent_spends_never_exceed(ledger: Desk) -> None:
+    """A hundred at once: three are granted."""
+    decisions = await asyncio.gather(*(ledger.spend(BILL) for _ in range(100)))
+
+    assert sum(isinstance(each, Granted) for each in decisions) == 3
+
+
+async def test_what_was_not_sent_is_refunded(ledger: Desk) -> None:
+    """The token is there again at once, and only once."""
+    granted = await _granted(ledger)
+    await ledger.settle(granted.receipt, UNSENT)
+    await ledger.settle(granted.receipt, UNSENT)
+
+    assert _used(ledger) == {"hour": 0, "month": 0}
+
+
+async def test_a_caller_that_goes_away_gives_its_grant_back(ledger: Desk) -> None:
+    """Cancelled while the ledger counts: nobody knows of the grant, so nobody would settle it."""
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ledger.spend(BILL))
+        await asyncio.sleep(0)
+        asking.cancel()
+    if not asking.cancelled():  # memory decides at once
+        await ledger.settle(asking.result().receipt, UNSENT)  # type: ignore[union-attr]
+    async with asyncio.timeout(5):
+        while (await ledger.snapshot("up"))[0].used:  # noqa: ASYNC110 - awaited in the ledger
+            await asyncio.sleep(0.001)
+
+    assert _used(ledger) == {"hour": 0, "month": 0}
+
+
+async def test_a_hold_is_for_everyone(ledger: Desk) -> None:
+    """After a 429 with `Retry-After: 30` nobody goes; `held_for` knows without a call."""
+    granted = await _granted(ledger)
+    refused = Settled(sent=True, answered=True, status=429, hold=HoldFor("429", 30.0))
+    await ledger.settle(granted.receipt, refused)
+    denied = await ledger.spend(BILL)
+
+    assert isinstance(denied, Denied)
+    assert (denied.limit, denied.hold) == ("hold", True)
+    assert 29 < ledger.held_for("up") <= 30
+
+
+async def test_the_providers_figures_are_taken(ledger: Desk) -> None:
+    """It says that 50 of the month are used: others spent 48."""
+    granted = await _granted(ledger)
+    reports = (Report("month", used=50.0),)
+    settled = Settled(sent=True, answered=True, status=200, reports=reports)
+    await ledger.settle(granted.receipt, settled)
+
+    assert _used(ledger)["month"] == 50
+
+
+async def test_an_operator_sets_what_is_used(ledger: Desk) -> None:
+    """`quota set up.month --used 95` leaves 5; a limit that is not known is not set."""
+    assert await ledger.set_used("up", "month", 95.0)
+    assert not await ledger.set_used("up", "week", 95.0)
+    assert not await ledger.set_used("down", "month", 95.0)
+    for _ in range(2):
+        await _granted(ledger)
+    denied = await ledger.spend(BILL)
+
+    assert isinstance(denied, Denied)
+    assert denied.limit == "month"
+
+
+async def test_counts_move_to_another_ledger(ledger: Desk) -> None:
+    """Exported and imported, twice: the other ledger stands as this one, not twice as high."""
+    granted = await _granted(ledger)
+    await ledger.settle(granted.receipt, ANSWERED)
+    carried = await ledger.carried()
+    other = MemoryLedger(LIMITS)
+    known = [await other.take_over((*carried, Carried("gone", "x", ()))) for _ in range(2)]
+
+    assert known == [2, 2]
+    assert _used(other) == {"hour": 1, "month": 2}
+
+
+async def test_a_snapshot_shows_every_limit(ledger: Desk) -> None:
+    """Those that nobody has spent from too."""
+    levels = await ledger.snapshot("up")
+
+    assert [(level.bucket, level.used) for level in levels] == [("hour", 0), ("month", 0)]
+
+
+async def test_a_reload_keeps_the_counts(ledger: Desk) -> None:
+    """A limit raised to 5 leaves two after three were spent."""
+    for _ in range(3):
+        await _granted(ledger)
+    raised = Limit("hour", 5, 3600.0, Algorithm.SLIDING_WINDOW)
+    ledger.configure({"up": (raised, MONTH)})
+    bill = Bill("up", (Charge(raised, "hour", 1),), 8.0)
+    for _ in range(2):
+        await _granted(ledger, bill)
+
+    assert isinstance(await ledger.spend(bill), Denied)
+
+
+class LostLedger(Desk):
+    """A ledger that cannot be reached."""
+
+    async def _put(self, question: Question) -> Result:
+        raise BackendLostError(question.upstream)
+
+
+async def test_a_lost_ledger_denies() -> None:
+    """Never a grant, and an answer at once; looking shows what was last known."""
+    ledger = LostLedger(LIMITS, lambda: 0.0, lambda: 1.7e9)
+    denied = await ledger.spend(BILL)
+
+    assert isinstance(denied, Denied)
+    assert denied.limit == LOST
+    assert len(await ledger.snapshot("up")) == 2
+    with pytest.raises(BackendError):
+        await ledger.set_used("up", "month", 1.0)
