@@ -1,0 +1,288 @@
+"""Members gather into one call: who goes together, and what one bad member costs."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from proxy.answer import Answer
+from proxy.core.model import Denied, Failed, Failure
+from proxy.core.shapes import Batch, ListForm, Order
+from proxy.ports import Exchange, Outbound
+from tests.house import JSON, House, Response, endpoint, upstream
+
+PRICES = Batch("ids", most=4, order=Order.SORTED)
+TICKERS = Batch("symbols", form=ListForm.JSON, single="symbol", field=("symbol",), most=4)
+EVERYTHING = Batch("", single="symbol", field=("symbol",), all=True)
+BAD = Response(400, (b'{"code":-1121,"msg":"Invalid symbol."}',), JSON)
+
+
+class Provider:
+    """Answers lists and members; knows no BAD symbol."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.sent: list[Outbound] = []
+        self.asked: list[list[str]] = []
+        self.gate: asyncio.Event | None = None
+        self.leaves_out: set[str] = set()
+        self.next: deque[Response | Failed] = deque()
+
+    async def send(self, outbound: Outbound) -> Exchange | Failed:
+        answer = await self.answer(outbound)
+        if isinstance(answer, Failed):
+            return answer
+        return replace(answer, requested_at=self.now(), received_at=self.now())
+
+    async def answer(self, outbound: Outbound) -> Response | Failed:
+        self.sent.append(outbound)
+        parts = urlsplit(outbound.target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if "ids" in query:
+            names = query["ids"].split(",")
+        elif "symbols" in query:
+            names = json.loads(query["symbols"])
+        else:
+            names = [query["symbol"]] if "symbol" in query else ["A", "B", "C"]
+        self.asked.append(names)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.next:
+            return self.next.popleft()
+        if "BAD" in names:
+            return BAD
+        known = [name for name in names if name not in self.leaves_out]
+        if "ids" in query:
+            rows = ",".join(f'"{name}":{{"usd":1.50}}' for name in sorted(known))
+            return Response(parts=(f"{{{rows}}}".encode(),))
+        rows = [f'{{"symbol":"{name}","price":"1.50"}}' for name in known]
+        body = rows[0] if "symbol" in query else f"[{','.join(rows)}]"
+        return Response(parts=(body.encode(),))
+
+
+class Shop(House):
+    """A house over that provider."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            upstream(
+                endpoint("price", "/price", batch=PRICES, stale_if_error=600.0),
+                endpoint("ticker", "/ticker", batch=TICKERS, negative=((400, 30.0),)),
+                endpoint("book", "/book", batch=EVERYTHING),
+            )
+        )
+        self.shop = Provider(lambda: self.clock)
+        self.provider.send = self.shop.send  # type: ignore[method-assign]  # the script's place
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[Shop]:
+    built = Shop()
+    yield built
+    await built.close()
+    assert built.errors == []
+
+
+def verdict(answer: Answer) -> str:
+    return answer.account.verdict.value
+
+
+def prices(*names: str) -> str:
+    return f"/coingecko/price?ids={','.join(names)}"
+
+
+def tickers(*names: str) -> str:
+    return f"/coingecko/ticker?symbols={json.dumps(names, separators=(',', ':'))}"
+
+
+async def test_a_list_is_one_call(house: Shop) -> None:
+    """Members that nobody has asked for go in one call, and the answer is the provider's own."""
+    answer = await house.ask(prices("b", "a"))
+
+    assert [["b", "a"]] == house.shop.asked
+    assert answer.body == b'{"a":{"usd":1.50},"b":{"usd":1.50}}'
+    assert verdict(answer) == "MISS"
+
+
+async def test_only_what_is_missing_is_asked_for(house: Shop) -> None:
+    """Members that another list has brought are not asked for again, alone or in a list."""
+    await house.ask(prices("a", "b"))
+    answer = await house.ask(prices("c", "a", "d"))
+
+    assert [["a", "b"], ["c", "d"]] == house.shop.asked
+    assert json.loads(answer.body).keys() == {"a", "c", "d"}  # type: ignore[arg-type]  # bytes
+    assert ["HIT", "HIT"] == [verdict(await house.ask(prices(*which))) for which in ("d", "ba")]
+
+
+async def test_what_comes_while_a_call_is_under_way_goes_together(house: Shop) -> None:
+    """The first leaves at once; those who come meanwhile share the next call."""
+    house.shop.gate = asyncio.Event()
+    asking = [asyncio.get_running_loop().create_task(house.ask(prices("a")))]
+    while not house.shop.asked:  # noqa: ASYNC110 - a plain list, no event
+        await asyncio.sleep(0)
+    asking += [
+        asyncio.get_running_loop().create_task(house.ask(prices(name))) for name in ("b", "c", "b")
+    ]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    house.shop.gate.set()
+    answers = await asyncio.gather(*asking)
+
+    assert [["a"], ["b", "c"]] == house.shop.asked
+    assert ["JOINED", "MISS", "MISS", "MISS"] == sorted(map(verdict, answers))
+
+
+async def test_more_than_a_call_takes(house: Shop) -> None:
+    """Members over the maximum go in the next call; a list over it is left alone."""
+    await asyncio.gather(*(house.ask(prices(name)) for name in "abcdef"))
+
+    assert [4, 2] == [len(names) for names in house.shop.asked]
+
+    await house.ask(prices(*"uvwxyz"))
+
+    assert house.shop.asked[-1] == list("uvwxyz")
+
+
+async def test_a_member_alone_is_asked_bare(house: Shop) -> None:
+    """One symbol goes by `symbol=`, and a list of it is made from that answer."""
+    bare = await house.ask("/coingecko/ticker?symbol=A")
+    listed = await house.ask(tickers("A"))
+
+    assert bare.body == b'{"symbol":"A","price":"1.50"}'
+    assert listed.body == b'[{"symbol":"A","price":"1.50"}]'
+    assert verdict(listed) == "HIT"
+
+
+async def test_one_bad_member_is_found(house: Shop) -> None:
+    """It gets its own error, the others their answers, and it is remembered."""
+    good = [
+        asyncio.get_running_loop().create_task(house.ask(f"/coingecko/ticker?symbol={name}"))
+        for name in ("A", "BAD", "C")
+    ]
+    answers = await asyncio.gather(*good)
+
+    assert [200, 400, 200] == [answer.status for answer in answers]
+
+    calls = len(house.shop.asked)
+    again = await house.ask("/coingecko/ticker?symbol=BAD")
+
+    assert (400, calls) == (again.status, len(house.shop.asked))
+
+
+async def test_a_list_with_a_bad_member_fails_as_the_providers_would(house: Shop) -> None:
+    """The client that asked for it gets the provider's error, and no invented list."""
+    answer = await house.ask(tickers("A", "BAD"))
+
+    assert answer.status == 400
+    assert (await house.ask(tickers("A", "C"))).status == 200
+
+
+async def test_a_member_that_is_left_out_is_asked_for_alone(house: Shop) -> None:
+    """An array that lacks a member says nothing of it: its own answer does."""
+    house.shop.leaves_out = {"B"}
+    answers = asyncio.gather(
+        *(house.ask(f"/coingecko/ticker?symbol={name}") for name in ("A", "B"))
+    )
+    while not house.shop.asked:  # noqa: ASYNC110 - a plain list, no event
+        await asyncio.sleep(0)
+    house.shop.leaves_out = set()
+    found = await answers
+
+    assert [200, 200] == [answer.status for answer in found]
+    assert house.shop.asked[0] == ["A", "B"]
+
+
+async def test_unknown_keys_have_an_empty_answer_of_their_own(house: Shop) -> None:
+    """An object without a key says that there is none: it is not asked for again."""
+    house.shop.leaves_out = {"zz"}
+    answer = await house.ask(prices("a", "zz"))
+
+    assert answer.body == b'{"a":{"usd":1.50}}'
+    assert (await house.ask(prices("zz"))).body == b"{}"
+    assert len(house.shop.asked) == 1
+
+
+async def test_a_reply_that_cannot_be_cut(house: Shop) -> None:
+    """It is asked for again in halves, until each has an answer."""
+    house.shop.next = deque([Response(parts=(b'"maintenance"',))])
+    answers = await asyncio.gather(*(house.ask(prices(name)) for name in "ab"))
+
+    assert [200, 200] == [answer.status for answer in answers]
+    assert [["a", "b"], ["a"], ["b"]] == house.shop.asked
+
+
+async def test_what_concerns_everybody_is_not_tried_again(house: Shop) -> None:
+    """A 429 is everybody's answer: one call."""
+    house.shop.next = deque([Response(429, (b"{}",), (("Retry-After", "5"),))])
+    answers = await asyncio.gather(*(house.ask(prices(name)) for name in "abc"))
+
+    assert [429] * 3 == [answer.status for answer in answers]
+    assert len(house.shop.asked) == 1
+
+
+async def test_a_failure_is_everybodys(house: Shop) -> None:
+    """No answer for the call, none for its members: 504 each, one call."""
+    house.shop.next = deque([Failed(Failure.TIMEOUT, sent=True)])
+    answers = await asyncio.gather(*(house.ask(prices(name)) for name in "ab"))
+
+    assert [504, 504] == [answer.status for answer in answers]
+    assert len(house.shop.asked) == 1
+
+
+async def test_quota_out_rescues_what_can_be(house: Shop) -> None:
+    """A list whose members have something to fall back on is rescued, whole."""
+    await house.ask(prices("a", "b"))
+    house.clock += 300
+    house.ledger.tokens = 0
+    answer = await house.ask(prices("a", "b"))
+
+    assert verdict(answer) == "RESCUED"
+    assert answer.account.age == 300
+
+
+async def test_who_comes_while_quota_is_awaited_is_taken_along(house: Shop) -> None:
+    """The call that waited takes everybody who has come until it leaves."""
+    house.ledger.tokens = 0
+    house.ledger.denial = Denied("minute", 2.0, 60.0, soonest=0.001)
+    asking = [asyncio.get_running_loop().create_task(house.ask(prices("a")))]
+    while house.queues.length("coingecko") == 0:  # noqa: ASYNC110 - a plain figure, no event
+        await asyncio.sleep(0)
+    asking.append(asyncio.get_running_loop().create_task(house.ask(prices("b"))))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    house.ledger.tokens = 1
+    house.queues.changed("coingecko")
+    await asyncio.gather(*asking)
+
+    assert [["a", "b"]] == house.shop.asked
+
+
+async def test_the_last_to_leave_ends_the_wait(house: Shop) -> None:
+    """Nobody wants it any more: nothing is sent, and nobody stands in the queue."""
+    house.ledger.tokens = 0
+    house.ledger.denial = Denied("minute", 2.0, 60.0, soonest=0.001)
+    asking = asyncio.get_running_loop().create_task(house.ask(prices("a", "b")))
+    while house.queues.length("coingecko") == 0:  # noqa: ASYNC110 - a plain figure, no event
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await house.settle_down()
+
+    assert house.shop.asked == []
+    assert house.queues.length("coingecko") == 0
+
+
+async def test_all_there_are_where_no_list_can_be_asked(house: Shop) -> None:
+    """Without a list parameter several members share the call for everything."""
+    answers = await asyncio.gather(
+        *(house.ask(f"/coingecko/book?symbol={name}") for name in ("A", "C"))
+    )
+
+    assert [b'{"symbol":"A","price":"1.50"}', b'{"symbol":"C","price":"1.50"}'] == [
+        answer.body for answer in answers
+    ]
+    assert [["A", "B", "C"]] == house.shop.asked
