@@ -9,7 +9,7 @@ where it is learnt. Under `obey` nothing is learnt (any field may select a varia
 What an answer depends on, and where that stands:
     listener, Host, target, Accept, fields that an endpoint keys    `_Head`
     the client, where it is a configured one                        never learnt
-    configuration                                                   `clear()` at each reload
+    configuration                                                   `configure()` at each reload
     the entry                                                       looked up again, each time
     time                                                            `Hit.until`
 """
@@ -47,12 +47,17 @@ _Head: TypeAlias = tuple[object, ...]
 class Hit:
     """A request that is known, and its answer as of now."""
 
-    __slots__ = ("answer", "asked", "counter", "entry", "until")
+    __slots__ = ("answer", "asked", "counter", "depends_on", "entry", "until")
 
-    def __init__(self, asked: Asked, entry: Entry, counter: Counter) -> None:
+    def __init__(
+        self, asked: Asked, entry: Entry, counter: Counter, depends_on: frozenset[str]
+    ) -> None:
         self.asked = asked
         self.entry = entry
         self.counter = counter
+        self.depends_on = depends_on
+        """Lower-case names of the request fields that tell it from another; those of one
+        configuration, by which it is also known that it is of another than the present one."""
         self.answer: Answer | None = None
         self.until = 0.0
         """Time of the entries' clock from which on `answer` must be made anew, or is none."""
@@ -89,6 +94,8 @@ class Hits:
 
     def answer(self, hit: Hit, now: float) -> Answer | None:
         """Return the answer as of `now`, and count it; None: not a hit any more."""
+        if hit.depends_on is not self._keyed:
+            return None
         entry = self._first_level.get(hit.entry.key)
         if entry is hit.entry:
             if now < hit.until:
@@ -115,7 +122,7 @@ class Hits:
             return
         account = answer.account
         counter = self._observer.endpoint(account.upstream, account.endpoint)
-        self._known[head] = Hit(asked, entry, counter)
+        self._known[head] = Hit(asked, entry, counter, self._keyed)
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 

@@ -16,15 +16,13 @@ from aiohttp.http import HttpVersion10
 from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP
 from proxy.core.fields import Fields, combined, replaced
+from proxy.core.model import Entry
 from proxy.http import heads
-from proxy.http.connection import CLOSE, KEEP, Finished, Inbound
+from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
 from proxy.http.encodings import IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
 from proxy.http.fields import account_fields, presentable, problem_waits, retry_after
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
-
-_ONE_WRITE: Final = 64 * 1024
-"""Up to how many bytes head and body are copied into one buffer rather than written as two."""
 
 _OFF_LOOP: Final = 128 * 1024
 """Compressed bytes above which a body is unpacked in a thread, so that others do not wait."""
@@ -61,13 +59,35 @@ class Wire:
         made = await self._rendered(answer, wants_gzip=wants_gzip, head_only=method == "HEAD")
         parts = self._parts(answer, made, _connection_line(inbound, close=close), bodyless=bodyless)
         connection = inbound.connection
-        if len(made.body) <= _ONE_WRITE:
+        if len(made.body) <= ONE_WRITE:
             written = connection.write(b"".join(parts))
         else:
             written = connection.write(b"".join(parts[:-1])) and connection.write(parts[-1])
         if written and connection.writing_paused:
             written = await connection.drain(inbound.writer.drain)
         return _finished(close=close) if written else None
+
+    def ready(self, entry: Entry, *, wants_gzip: bool) -> bool:
+        """Return whether `at_once` takes no time worth a thread."""
+        small = len(entry.body) <= _OFF_LOOP or wants_gzip or entry.encoding != GZIP
+        return small or self._renderings.has(entry, takes_gzip=wants_gzip)
+
+    def at_once(self, answer: Answer, *, wants_gzip: bool) -> tuple[bytes, bytes] | None:
+        """Return head and body of an answer to GET that is its whole entry; None: it is not.
+
+        To a client of HTTP/1.1 whose connection goes on, `send` writes the same bytes.
+        """
+        entry, body = answer.entry, answer.body
+        if entry is None or body is not entry.body or answer.status in BODYLESS:
+            return None
+        if answer.problem is not None or answer.retry_after is not None:
+            return None
+        made = self._renderings.get(answer, entry, takes_gzip=wants_gzip)
+        if made is None:
+            made = rendering(answer, entry.body, takes_gzip=wants_gzip)
+            self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
+        *head, body = self._parts(answer, made, b"", bodyless=False)
+        return b"".join(head), body
 
     def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
         """Return what relays a 1xx answer to the client; None for a client that knows none."""

@@ -17,11 +17,11 @@ from typing import Protocol
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
-from proxy.http.private_names import awaits_head, is_garbled
+from proxy.http.private_names import SHORT, OpenHandler
 
 MAX_TARGET = 32 * 1024
 """Longest request target, bytes: lists of symbols and addresses stand in it."""
@@ -29,6 +29,9 @@ MAX_FIELD = 16 * 1024
 """Longest field line, bytes. It differs from `MAX_TARGET`, for aiohttp's error names the bound
 that was broken and nothing else that tells a long target (414) from a long field (431)."""
 MAX_FIELDS = 128
+HEAD_END = b"\r\n\r\n"
+ONE_WRITE = 64 * 1024
+"""Up to how many bytes head and body are copied into one buffer rather than written as two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +114,34 @@ class Desk(Protocol):
         """Return whether there is room for one more connection."""
         ...
 
+    def accelerated(self, connection: "Connection", data: bytes) -> tuple[list[bytes], int, int]:
+        """Return answers to the requests at the start of `data`, their bytes and number."""
+        ...
+
+    def at_once(
+        self, connection: "Connection", message: RawRequestMessage, head: bytes | None
+    ) -> bool:
+        """Answer a request without a body, if that takes no waiting; `head` is all of its head."""
+        ...
+
     def refuse(self, connection: "Connection", problem: Problem) -> None:
         """Write a problem to a connection that is about to be closed."""
         ...
 
 
-class Connection(RequestHandler):
+class Connection(OpenHandler):
     """One client's connection."""
 
-    __slots__ = ("_desk", "_head_clock", "_head_size", "peer", "port", "reading")
+    __slots__ = (
+        "_between",
+        "_desk",
+        "_head_clock",
+        "_head_size",
+        "peer",
+        "port",
+        "reading",
+        "secure",
+    )
 
     def __init__(self, manager: object, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         """Take aiohttp's server, and the front that answers."""
@@ -138,8 +160,12 @@ class Connection(RequestHandler):
         self._desk = desk
         self._head_clock: asyncio.TimerHandle | None = None
         self._head_size = 0
+        self._between = SHORT
+        """Whether the parser is exactly between two messages, and nothing of a head is with it."""
         self.peer = ""
         """The client's address."""
+        self.secure = False
+        """Whether it is encrypted."""
         self.reading: StreamReader | None = None
         """The body that somebody waits for."""
         self.port = 0
@@ -152,6 +178,7 @@ class Connection(RequestHandler):
         local = transport.get_extra_info("sockname")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self.port = local[1] if isinstance(local, tuple) else 0
+        self.secure = transport.get_extra_info("sslcontext") is not None
         if not self._desk.admit(self):
             self._refuse(_problem(503, "Overloaded", "There are too many connections."))
 
@@ -161,9 +188,65 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes in, and mind the clock while they are a head without its end."""
-        super().data_received(data)
-        if data and awaits_head(self):
+        """Take bytes in: by the accelerator, else at once, else by aiohttp's loop."""
+        rest = data
+        while rest:
+            if self._between:
+                rest = self._by_heads(rest)
+            else:
+                self._feed(rest)
+                break
+        if not data:  # aiohttp parses what it held back
+            super().data_received(data)
+        self._mind_the_head(data)
+        if self.reading is not None and self.is_garbled():
+            self.reading.set_exception(RequestPayloadError("not framed as HTTP"))
+
+    def _by_heads(self, data: bytes) -> bytes:
+        """Take in one head, or all that the accelerator knows; return the rest.
+
+        Heads go to the parser one by one, so that what follows cannot undo what came before it.
+        """
+        if self.is_parked():
+            parts, taken, number = self._desk.accelerated(self, data)
+            if number:
+                self.write_all(parts)
+                self.count_answered(number, parsed=False)
+                return data[taken:] if taken < len(data) else b""
+        end = data.find(HEAD_END)
+        if end < 0 or end + len(HEAD_END) == len(data):
+            self._feed(data)
+            return b""
+        self._feed(data[: end + len(HEAD_END)])
+        return data[end + len(HEAD_END) :]
+
+    def _feed(self, data: bytes) -> None:
+        """Parse; answer at once what can be, and give aiohttp's loop what can not."""
+        whole, self._between = self._between, False
+        if not SHORT or not self.is_parked():
+            super().data_received(data)
+            self._between = SHORT and self.ended_with_a_head(data)
+            return
+        try:
+            parsed = self.parse(data)
+        except HttpProcessingError as error:
+            self._refuse(_parse_problem(error.code, error))
+            return
+        if (
+            len(parsed) == 1
+            and parsed[0][1] is EMPTY_PAYLOAD
+            and data.endswith(HEAD_END)
+            and self._desk.at_once(self, parsed[0][0], data if whole else None)
+        ):
+            self.count_answered(1, parsed=True)
+            self._between = True
+            return
+        self.hand_over(parsed)
+        self._between = self.ended_with_a_head(data)
+
+    def _mind_the_head(self, data: bytes) -> None:
+        """Keep the clock of a head that has begun, and stop it when it has ended."""
+        if not self._between and self.awaits_head() and data.strip(b"\r\n"):
             self._head_size += len(data)
             if self._head_clock is None:
                 self._head_clock = self._loop.call_later(self._desk.patience.head, self._late)
@@ -171,8 +254,6 @@ class Connection(RequestHandler):
                 self._refuse(_problem(431, "Request Header Fields Too Large", "The head is."))
         elif self._head_clock is not None:
             self._stop_head_clock()
-        if self.reading is not None and is_garbled(self):
-            self.reading.set_exception(RequestPayloadError("not framed as HTTP"))
 
     def handle_error(  # type: ignore[override]  # ours is no StreamResponse, but all that is asked
         self,
@@ -198,6 +279,17 @@ class Connection(RequestHandler):
             return False
         transport.write(data)
         return True
+
+    def write_all(self, parts: list[bytes]) -> None:
+        """Write answers: in one buffer while they are small, else without copying them."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if sum(map(len, parts)) <= ONE_WRITE:
+            transport.write(b"".join(parts))
+        else:
+            for part in parts:
+                transport.write(part)
 
     async def drain(self, wait: Callable[[], Awaitable[None]]) -> bool:
         """Wait until the client has read most of what was written; False where it has gone.

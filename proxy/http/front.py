@@ -12,24 +12,26 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http import HttpVersion10
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
 from proxy.core.fields import Fields
 from proxy.core.model import Request, Verdict
+from proxy.http.accelerator import Accelerator, H, Hits, wants_gzip
 from proxy.http.answers import Wire
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
 from proxy.http.connection import CLOSE, Connection, Finished, Inbound, Patience
 from proxy.http.heads import decoded
+from proxy.http.private_names import SHORT
 from proxy.http.targets import parse_host, parse_target
 
 _HTTP_1_0 = HttpVersion10
 
 
-class Flow(Protocol):
-    """What the front asks of the house."""
+class Flow(Hits[H], Protocol[H]):
+    """What the front asks of the house: of each request, and first whether it is a known hit."""
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer a request. `body` is its body, unread; None where it has none."""
@@ -52,12 +54,13 @@ class Front:
 
     def __init__(
         self,
-        flow: Flow,
+        flow: Flow[Any],
         clients: Clients | None = None,
         *,
         bounds: Bounds | None = None,
         patience: Patience | None = None,
         on_error: Callable[[BaseException], None] | None = None,
+        accelerate: bool = True,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
         """Take the flow, who decides who asks, and what is to be told of a bug in the house.
@@ -70,6 +73,8 @@ class Front:
         self._bounds = bounds or Bounds()
         self._on_error = on_error or (lambda _: None)
         self._wire = Wire(wall)
+        self._accelerator = Accelerator(flow, self._wire) if accelerate and SHORT else None
+        self._generation = self._clients.generation
         self._under_way = 0
         self._draining = False
         self._loop = asyncio.get_running_loop()
@@ -99,6 +104,42 @@ class Front:
         self._server.pre_shutdown()
         await self._server.shutdown(grace)
 
+    # ── for connections: the short ways ──
+
+    def accelerated(self, connection: Connection, data: bytes) -> tuple[list[bytes], int, int]:
+        """Return answers to the requests at the start of `data`, their bytes and number."""
+        if self._draining or self._accelerator is None:
+            return [], 0, 0
+        if self._generation != self._clients.generation:
+            self._generation = self._clients.generation
+            self._accelerator.clear()
+        return self._accelerator.answer(connection.port, connection.peer, data)
+
+    def at_once(
+        self, connection: Connection, message: RawRequestMessage, head: bytes | None
+    ) -> bool:
+        """Answer a request without a body, if it is a known hit; `head` is all of its head."""
+        if message.method != "GET" or message.should_close or message.upgrade or self._draining:
+            return False
+        if message.version != HttpVersion11:
+            return False
+        request = self._request(message, connection, None)
+        handle = None if isinstance(request, Answer) else self._flow.known(request)
+        if handle is None or isinstance(request, Answer):
+            return False
+        gzip = wants_gzip(request.fields)
+        if not self._wire.ready(handle.entry, wants_gzip=gzip):
+            return False
+        answer = self._flow.again(handle)
+        made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
+        if made is None or answer is None:
+            return False
+        connection.write_all(list(made))
+        if head is not None and self._accelerator is not None:
+            peer, port = connection.peer, connection.port
+            self._accelerator.learn(port, peer, head, request, handle, answer)
+        return True
+
     # ── for connections ──
 
     def admit(self, connection: Connection) -> bool:
@@ -123,7 +164,7 @@ class Front:
 
     async def _answer(self, inbound: Inbound) -> Finished:
         body = self._body(inbound) if inbound.has_body else None
-        request = self._request(inbound)
+        request = self._request(inbound.message, inbound.connection, inbound)
         if isinstance(request, Answer):
             return await self._say(inbound, request)
         if body is not None and (problem := body.refused()) is not None:
@@ -160,8 +201,10 @@ class Front:
     def _body(self, inbound: Inbound) -> RequestBody:
         return RequestBody(inbound, self._bounds.max_body, self.patience.body)
 
-    def _request(self, inbound: Inbound) -> Request | Answer:
-        message, connection = inbound.message, inbound.connection
+    def _request(
+        self, message: RawRequestMessage, connection: Connection, inbound: Inbound | None
+    ) -> Request | Answer:
+        """Return what a head asks, or why it cannot be asked."""
         if message.method == "CONNECT":
             return _refused(_NO_TUNNEL)
         target = parse_target(message.path)
@@ -188,8 +231,9 @@ class Front:
             connection.port,
             who.client,
             None,
-            inbound.has_body,
-            self._wire.informer(inbound),
+            inbound is not None and inbound.has_body,
+            None if inbound is None else self._wire.informer(inbound),
+            connection.secure,
         )
 
 

@@ -1,16 +1,20 @@
 """Every private name of aiohttp that this package leans on, and what happens where one is gone.
 
 aiohttp's range is pinned in pyproject.toml and the tests run against it; a test here fails as soon
-as one of these names changes its meaning. Nothing else in the package reads a name of aiohttp that
-begins with an underscore.
+as one of these names is gone or changes its meaning. Nothing else in the package reads a name of
+aiohttp that begins with an underscore.
 
 `RequestHandler._waiter`
-    used to tell that a head has begun and has not ended; without it heads have no clock of their
-    own, and the keep-alive timer still cuts a client that hangs.
+    pending exactly while aiohttp's loop of a connection has no request to handle. Without it heads
+    have no clock of their own (the keep-alive timer still cuts a client that hangs), and `SHORT`.
 `RequestHandler._messages`
-    used to tell that a body in progress is not framed as HTTP, which aiohttp queues as an answer
-    behind the request whose body it is; without it such a body is waited for in vain, until its
-    reader loses patience.
+    parsed heads that wait for that loop. It tells that a body in progress is not framed as HTTP,
+    which aiohttp queues as an answer behind the request whose body it is; without it such a body
+    is waited for until its reader loses patience, and `SHORT`.
+all names in `_FOR_SHORT`
+    what `data_received` of aiohttp does itself, done here so that a hit can be answered before its
+    loop wakes, or before anything is parsed. Without any of them `SHORT` is False: every request
+    goes the ordinary way, through aiohttp's loop, and the accelerator is off.
 `ResponseHandler.read`
     shadowed on an instance, to see the 1xx answers that aiohttp swallows. The method is public;
     that an instance may shadow it is not. Without it they stay swallowed.
@@ -19,8 +23,10 @@ What needs none: the client's silent re-send is refused by a client middleware, 
 and the lean answers of the front are plain objects in the places of aiohttp's own.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
 
+from aiohttp import EMPTY_PAYLOAD
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawRequestMessage, RawResponseMessage
 from aiohttp.streams import StreamReader
@@ -29,24 +35,114 @@ from aiohttp.web_protocol import RequestHandler
 from proxy.core.fields import Fields
 from proxy.http.heads import decoded
 
-HEAD_CLOCK = "_waiter" in RequestHandler.__slots__
+Parsed: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
+
+_FOR_SHORT: Final = (
+    "_waiter",
+    "_messages",
+    "_parser",
+    "_upgraded",
+    "_paused",
+    "_reading_paused",
+    "_buffer_paused",
+    "_message_tail",
+    "_payload_parser",
+    "_manager",
+    "_request_count",
+    "_next_keepalive_close_time",
+    "_keepalive_timeout",
+    "_max_msg_queue_size",
+    "_pause_reading_for_buffer",
+)
+_NAMES: Final = {name for kind in RequestHandler.__mro__ for name in vars(kind)}
+
+HEAD_CLOCK: Final = "_waiter" in _NAMES
 """Whether a connection can tell that it waits for the rest of a head."""
-
-BODY_ERRORS = "_messages" in RequestHandler.__slots__
+BODY_ERRORS: Final = "_messages" in _NAMES
 """Whether a connection can tell that a body in progress has gone wrong."""
+SHORT: Final = _NAMES.issuperset(_FOR_SHORT)
+"""Whether requests can be answered without aiohttp's loop."""
 
 
-def awaits_head(connection: RequestHandler) -> bool:
-    """Return whether the connection has nothing to answer: what came last was no whole head."""
-    waiter = connection._waiter if HEAD_CLOCK else None  # noqa: SLF001 - this file's purpose
-    return waiter is not None and not waiter.done()
+class OpenHandler(RequestHandler):
+    """aiohttp's connection with the parts that we need under names of our own."""
 
+    __slots__ = ()
 
-def is_garbled(connection: RequestHandler) -> bool:
-    """Return whether what came last on the connection was no HTTP."""
-    if not BODY_ERRORS or not connection._messages:  # noqa: SLF001 - this file's purpose
-        return False
-    return not isinstance(connection._messages[-1][0], RawRequestMessage)  # noqa: SLF001 - likewise
+    def awaits_head(self) -> bool:
+        """Return whether there is nothing to answer: what came last was no whole head."""
+        waiter = self._waiter if HEAD_CLOCK else None
+        return waiter is not None and not waiter.done()
+
+    def is_garbled(self) -> bool:
+        """Return whether what came last was no HTTP."""
+        if not BODY_ERRORS or not self._messages:
+            return False
+        return not isinstance(self._messages[-1][0], RawRequestMessage)
+
+    def is_parked(self) -> bool:
+        """Return whether aiohttp's loop waits for a request and nothing at all is under way."""
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._messages
+            and not self._paused
+            and not self._upgraded
+            and not self._buffer_paused
+            and not self._reading_paused
+            and self._payload_parser is None
+        )
+
+    def ended_with_a_head(self, data: bytes) -> bool:
+        """Return whether `data`, just taken in, left the parser exactly between two messages."""
+        if not data.endswith(b"\r\n\r\n") or not self._messages:
+            return False
+        message, body = self._messages[-1]
+        return (
+            body is EMPTY_PAYLOAD
+            and isinstance(message, RawRequestMessage)
+            and not message.upgrade
+            and message.method != "CONNECT"
+            and not self._upgraded
+            and not self._buffer_paused
+            and len(self._messages) < self._max_msg_queue_size
+        )
+
+    def parse(self, data: bytes) -> Parsed:
+        """Parse what has come to a parked connection.
+
+        Raises:
+            aiohttp.http_exceptions.HttpProcessingError: it is not HTTP.
+
+        """
+        parser = self._parser
+        if parser is None:
+            return ()
+        parsed, self._upgraded, tail = parser.feed_data(data)
+        if self._upgraded and tail:
+            self._message_tail = tail
+        messages: Parsed = parsed
+        return messages
+
+    def hand_over(self, parsed: Parsed) -> None:
+        """Give parsed heads to aiohttp's loop, as its own `data_received` does."""
+        self._request_count += len(parsed)
+        self._messages.extend(parsed)
+        waiter = self._waiter
+        if parsed and waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if len(self._messages) >= self._max_msg_queue_size and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+
+    def count_answered(self, requests: int, *, parsed: bool) -> None:
+        """Note that requests were answered without aiohttp's loop: the connection is not idle."""
+        self._request_count += requests
+        if self._manager is not None:
+            self._manager.requests_count += requests
+        if parsed and self._parser is not None:
+            self._parser.message_consumed()
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
 
 def relay_informational(

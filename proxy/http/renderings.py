@@ -103,6 +103,10 @@ class Renderings:
         self._kept.move_to_end(key)
         return kept.rendering
 
+    def has(self, entry: Entry, *, takes_gzip: bool) -> bool:
+        """Return whether the entry was rendered in this form, with whatever fields."""
+        return (id(entry), takes_gzip) in self._kept
+
     def keep(self, answer: Answer, entry: Entry, made: Rendering, *, takes_gzip: bool) -> None:
         """Remember a rendering of an answer that is its entry, unchanged."""
         key, new = (id(entry), takes_gzip), _Kept(entry, answer.fields, made)

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from proxy.answer import Account, Answer
-from proxy.core.model import Request, Verdict
+from proxy.core.model import Entry, Request, Verdict
 from proxy.http.connection import Patience
 from proxy.http.front import Bounds, Front
 from proxy.http.listeners import Address, open_socket, serve_on
@@ -33,11 +33,32 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @dataclass
+class KnownHit:
+    """A hit that the test may end, or answer otherwise."""
+
+    entry: Entry
+    answer: Answer | None
+    depends_on: frozenset[str] = frozenset({"accept"})
+    times: int = 0
+
+    def again(self) -> Answer | None:
+        self.times += self.answer is not None
+        return self.answer
+
+
+@dataclass
 class WrittenFlow:
     """Answers as the test says, and keeps what it was asked."""
 
     answer: Callable[[Request, AsyncIterator[bytes] | None], Awaitable[Answer]] | None = None
     asked: list[Request] = field(default_factory=list)
+    hit: Callable[[Request], "KnownHit | None"] | None = None
+
+    def known(self, request: Request) -> "KnownHit | None":
+        return self.hit(request) if self.hit is not None else None
+
+    def again(self, hit: "KnownHit") -> Answer | None:
+        return hit.again()
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         self.asked.append(request)

@@ -21,6 +21,7 @@ def test_they_are_all_there() -> None:
     """In the aiohttp that is installed, nothing is switched off."""
     assert private_names.HEAD_CLOCK
     assert private_names.BODY_ERRORS
+    assert private_names.SHORT
     assert inspect.iscoroutinefunction(ResponseHandler.read)
 
 
@@ -40,11 +41,12 @@ async def test_a_waiting_connection_awaits_a_head(house: Standing) -> None:
     async with house.raw() as client:
         await client.ask(GET)
         [connection] = house.front._server.connections
-        await until(lambda: private_names.awaits_head(connection))
+        assert isinstance(connection, private_names.OpenHandler)
+        await until(connection.awaits_head)
         connection._waiter.set_result(None)
-        assert not private_names.awaits_head(connection)
+        assert not connection.awaits_head()
         connection._messages.append((None, None))  # type: ignore[arg-type]
-        assert private_names.is_garbled(connection)
+        assert connection.is_garbled()
         connection._messages.clear()
 
 

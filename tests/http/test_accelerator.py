@@ -1,0 +1,465 @@
+"""Hits before anything is parsed: the same bytes as the ordinary way, or none."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.answer import Account, Answer
+from proxy.core.model import Client, Entry, Lifetimes, Request, Verdict
+from proxy.http import private_names
+from proxy.http.accelerator import LONGEST_HEAD, MOST_AT_ONCE, Accelerator, Bounds
+from proxy.http.answers import Wire
+from tests.http.conftest import KnownHit, Standing, standing, until, whole
+
+FIELDS = (("Content-Type", "text/plain"), ("Date", "Tue, 15 Nov 1994 08:12:31 GMT"))
+GET = b"GET %b HTTP/1.1\r\nHost: P\r\n%b\r\n"
+LONG = int(os.environ.get("QUOTA_PROXY_LONG") or 0)
+
+
+def entry(key: str = "k", body: bytes = b"hello") -> Entry:
+    return Entry(key, 200, "OK", FIELDS, body, "", 0, 0, 0, Lifetimes(60))
+
+
+def hit(of: Entry, age: float = 1.0, **more: Any) -> KnownHit:
+    account = Account(Verdict.HIT, key=of.key, age=age, ttl=60 - age)
+    return KnownHit(of, whole(of.body, account=account, fields=of.fields, entry=of), **more)
+
+
+def heads_seen(house: Standing) -> int:
+    accelerator = house.front._accelerator
+    assert accelerator is not None
+    return len(accelerator._rows)
+
+
+def knows(house: Standing, **known: KnownHit) -> None:
+    """Let the flow know hits by their last path segment; all else it serves otherwise."""
+    house.flow.hit = lambda request: known.get(request.path.rpartition("/")[2])
+
+
+async def test_the_second_time_nothing_is_parsed(
+    house: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once learnt, a head is answered with the same bytes without being looked into."""
+    a = hit(entry())
+    knows(house, a=a)
+    async with house.raw() as client:
+        first = await client.ask(GET % (b"/a", b""))
+        monkeypatch.setattr(private_names.OpenHandler, "parse", None)
+        for _ in range(3):
+            assert await client.ask(GET % (b"/a", b"")) == first
+    assert a.times == 4
+    assert house.flow.asked == []
+
+
+async def test_the_bytes_are_those_of_the_ordinary_way(house: Standing) -> None:
+    """Accelerated, at once, or by aiohttp's loop: the very same answer."""
+    a = hit(entry(), age=12.5)
+    heard = []
+
+    async def ordinary(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        assert a.answer is not None
+        return a.answer
+
+    house.flow.answer = ordinary
+    async with house.raw() as client:
+        for way in (None, lambda _: a, None):
+            house.flow.hit = way
+            heard += [await client.ask(GET % (b"/a", b"")) for _ in range(3)]
+    assert [each for each in heard if each != heard[0]] == []
+    assert (a.times, len(house.flow.asked)) == (8 - 2, 3)
+
+
+async def test_what_is_no_hit_any_more_goes_the_ordinary_way(house: Standing) -> None:
+    """From the very next request on, whatever ended it; and again when it is one again."""
+    a = hit(entry())
+    knows(house, a=a)
+    kept = a.answer
+    async with house.raw() as client:
+        for answer, verdict in ((kept, "HIT"), (kept, "HIT"), (None, "MISS"), (kept, "HIT")):
+            a.answer = answer
+            assert (await client.ask(GET % (b"/a", b""))).first("x-cache") == verdict
+    assert heads_seen(house) == 1
+
+
+async def test_figures_follow_the_flows_answer(house: Standing) -> None:
+    """Age is whatever the flow says now, however often the head came before."""
+    a = hit(entry())
+    knows(house, a=a)
+    async with house.raw() as client:
+        for age in (1, 1, 2, 9, 10, 100):
+            a.answer = hit(a.entry, age).answer
+            heard = await client.ask(GET % (b"/a", b""))
+            assert heard.first("age") == str(age)
+            assert heard.first("cache-status") == f'quota-proxy; hit; ttl={60 - age}; key="k"'
+
+
+async def test_a_body_is_never_taken_for_a_known_head(house: Standing) -> None:
+    """POST after GET, with a body that is byte for byte a learnt head: no smuggling."""
+    a = hit(entry())
+    knows(house, a=a)
+    known = GET % (b"/a", b"")
+    post = b"POST /b HTTP/1.1\r\nHost: P\r\nContent-Length: %d\r\n\r\n" % (2 * len(known))
+
+    async def echo(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        assert body is not None
+        return whole(b"".join([chunk async for chunk in body]))
+
+    house.flow.answer = echo
+    async with house.raw() as client:
+        for _ in range(2):
+            assert (await client.ask(known)).first("x-cache") == "HIT"
+        client.writer.write(post)
+        await asyncio.sleep(0.01)
+        client.writer.write(known)
+        await asyncio.sleep(0.01)
+        heard = await client.ask(known)
+        assert heard.body == known * 2
+        assert (await client.ask(known)).first("x-cache") == "HIT"
+    assert a.times == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (b"GET /a HTTP/1.1", b"Cache-Control: no-cache"),
+        (b"GET /a HTTP/1.1", b"If-None-Match: x"),
+        (b"GET /a HTTP/1.1", b"Range: bytes=0-1"),
+        (b"GET /a HTTP/1.1", b"Authorization: Bearer x"),
+        (b"GET /a HTTP/1.1", b"Cookie: a=b"),
+        (b"GET /a HTTP/1.1", b"Content-Length: 0"),
+        (b"GET /a HTTP/1.1", b"Connection: close"),
+        (b"GET /a HTTP/1.0", b"Connection: keep-alive"),
+        (b"GET http://other/a HTTP/1.1", b"X: y"),
+        (b"HEAD /a HTTP/1.1", b"X: y"),
+        (b"GET /a HTTP/1.1", b"X: " + b"y" * LONGEST_HEAD),
+    ],
+)
+async def test_what_never_enters_the_table(house: Standing, line: bytes, field: bytes) -> None:
+    """Conditions, ranges, directives, credentials, other framing, another form, too long."""
+    knows(house, a=hit(entry()))
+    async with house.raw() as client:
+        await client.ask(line + b"\r\nHost: P\r\n" + field + b"\r\n\r\n")
+    assert heads_seen(house) == 0
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Host: Q\r\n",
+        b"Host: P\r\nAccept-Encoding: gzip\r\n",
+        b"Host: P\r\nAccept: text/plain\r\n",
+        b"Host: P\r\nX-MBX-TIME-UNIT: MICROSECOND\r\n",
+        b"Host: P\r\nCache-Control: no-cache\r\n",
+        b"Host: P\r\nX-Request-Id: a\r\n b\r\n",
+        b"Host: P\r\nX-Request-Id: a\x01\r\n",
+        b"Host: P\r\nX-Request-Id : a\r\n",
+    ],
+)
+async def test_the_rest_of_the_head_decides(house: Standing, rest: bytes) -> None:
+    """A head that differs in anything that may matter is not the one that was learnt."""
+    a = hit(entry())
+    knows(house, a=a)
+    async with house.raw() as client:
+        await client.ask(GET % (b"/a", b""))
+        house.flow.hit = None
+        head = b"GET /a HTTP/1.1\r\n" + rest + b"\r\n"
+        assert (await client.ask(head)).first("x-cache") != "HIT"
+
+
+async def test_a_field_that_is_new_each_time_does_not_hinder(
+    house: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trace and request ids, wherever they stand; that of an endpoint that keys them does."""
+    a = hit(entry())
+    knows(house, a=a)
+    async with house.raw() as client:
+        heads = [b"Traceparent: 00-%d\r\nX: y\r\nx-request-ID: %d\r\n" % (n, n) for n in range(3)]
+        first = await client.ask(GET % (b"/a", heads[0]))
+        parse = private_names.OpenHandler.parse
+        monkeypatch.setattr(private_names.OpenHandler, "parse", None)
+        assert await client.ask(GET % (b"/a", heads[1])) == first
+        monkeypatch.setattr(private_names.OpenHandler, "parse", parse)
+        a.depends_on = frozenset({"x-request-id"})
+        await client.ask(GET % (b"/a", b"X-Request-Id: 1\r\n"))
+    assert heads_seen(house) == 1
+
+
+async def test_clients_and_targets_need_a_row_each(house: Standing) -> None:
+    """N targets and M clients that are answered alike: N + M, not N times M."""
+    known = {f"t{number}": hit(entry(f"t{number}")) for number in range(5)}
+    knows(house, **known)
+    async with house.raw() as client:
+        for agent in range(4):
+            head = b"User-Agent: bot/%d\r\n" % agent
+            for target in known:
+                heard = await client.ask(GET % (b"/" + target.encode(), head))
+                assert f'key="{target}"' in (heard.first("cache-status") or "")
+    assert heads_seen(house) == 5
+    accelerator = house.front._accelerator
+    assert accelerator is not None
+    assert (len(accelerator._heads), len(accelerator._classes)) == (4, 1)
+
+
+async def test_pipelined_hits_are_answered_together_within_bounds(house: Standing) -> None:
+    """In order, as many as there are; and small requests do not swell into one huge write."""
+    known = {f"t{number}": hit(entry(f"t{number}", b"%d" % number * 9)) for number in range(9)}
+    knows(house, **known)
+    async with house.raw() as client:
+        heads = [GET % (b"/" + target.encode(), b"") for target in known]
+        for head in heads:
+            await client.ask(head)
+        client.writer.write(b"".join(heads * 20))
+        for number in range(9 * 20):
+            assert (await client.hear()).body == b"%d" % (number % 9) * 9
+    accelerator = house.front._accelerator
+    assert accelerator is not None
+    _, taken, number = accelerator.answer(house.port, "127.0.0.1", heads[0] * 100)
+    assert (taken, number) == (MOST_AT_ONCE * len(heads[0]), MOST_AT_ONCE)
+
+
+async def test_what_stands_before_garbage_is_answered(house: Standing) -> None:
+    """With or without the accelerator, the end of a chunk does not undo its beginning."""
+    a = hit(entry())
+    knows(house, a=a)
+    for _ in range(2):
+        async with house.raw() as client:
+            assert (await client.ask(GET % (b"/a", b"") + b"garbage\r\n\r\n")).status == 200
+            assert (await client.hear()).status == 400
+            assert await client.rest() == b""
+
+
+async def test_hits_keep_a_connection_alive() -> None:
+    """A hit moves the keep-alive deadline, as any answer does."""
+    from proxy.http.connection import Patience  # noqa: PLC0415 - one test's own
+
+    async with standing(patience=Patience(keep_alive=0.2)) as house, house.raw() as client:
+        knows(house, a=hit(entry()))
+        began = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 0.5:
+            assert (await client.ask(GET % (b"/a", b""))).status == 200
+            await asyncio.sleep(0.02)
+        assert await client.rest() == b""
+
+
+async def test_other_clients_rules_empty_the_table(house: Standing) -> None:
+    """Who may be answered is asked anew as soon as the rules have changed."""
+    a = hit(entry())
+    knows(house, a=a)
+    async with house.raw() as client:
+        await client.ask(GET % (b"/a", b""))
+        house.front._clients = replace_rules()
+        heard = await client.ask(GET % (b"/a", b""))
+    assert (heard.status, a.times) == (403, 1)
+
+
+def replace_rules() -> Any:
+    from proxy.http.clients import Refusal  # noqa: PLC0415 - one test's own
+
+    class Nobody:
+        generation = 1
+
+        def identify(self, *_: Any) -> Refusal:
+            return Refusal(403, "No", "nobody")
+
+    return Nobody()
+
+
+def request(path: str, **more: Any) -> Request:
+    return Request("GET", path, "", (("Host", "P"),), **{"host": "p", "port": 80} | more)
+
+
+def learnt(accelerator: Accelerator, path: bytes, peer: str = "x", **more: Any) -> KnownHit:
+    known = hit(more.pop("entry", None) or entry(path.decode()))
+    assert known.answer is not None
+    asked = request(path.decode(), **more)
+    accelerator.learn(80, peer, GET % (path, b""), asked, known, known.answer)
+    return known
+
+
+class Flow:
+    def known(self, _: Request) -> None:
+        raise AssertionError
+
+    def again(self, hit: KnownHit) -> Answer | None:
+        return hit.again()
+
+
+def made(bounds: Bounds) -> Accelerator:
+    return Accelerator(Flow(), Wire(lambda: 0.0), bounds)
+
+
+def test_tables_are_bounded_by_eviction() -> None:
+    """The one learnt first makes room; the others stay known."""
+    accelerator = made(Bounds(rows=3))
+    for number in range(5):
+        learnt(accelerator, b"/%d" % number)
+    known = [bool(accelerator.answer(80, "x", GET % (b"/%d" % n, b""))[2]) for n in range(5)]
+    assert known == [False, False, True, True, True]
+    accelerator = made(Bounds(heads=2))
+    for peer in "abc":
+        learnt(accelerator, b"/", peer)
+    known = [bool(accelerator.answer(80, peer, GET % (b"/", b""))[2]) for peer in "abc"]
+    assert known == [False, True, True]
+
+
+def test_tables_are_bounded_in_bytes() -> None:
+    """Bodies that a row holds on to count; what is forgotten is counted no more."""
+    accelerator = made(Bounds(bytes=10_000))
+    for number in range(9):
+        learnt(accelerator, b"/%d" % number, entry=entry("k", bytes(3000)))
+    assert len(accelerator._rows) == 2
+    assert accelerator._bytes <= 10_000
+    for number in range(9):
+        row = next(iter(accelerator._rows.values()), None)
+        if row is not None:
+            row.handle.answer = None  # type: ignore[attr-defined]
+        accelerator.answer(80, "x", GET % (b"/%d" % number, b""))
+    accelerator.clear()
+    assert accelerator._bytes == 0
+
+
+def test_a_named_client_is_not_learnt() -> None:
+    """What is counted for each client goes the ordinary way each time."""
+    accelerator = made(Bounds())
+    learnt(accelerator, b"/", client=Client("grid"))
+    assert accelerator.answer(80, "x", GET % (b"/", b""))[2] == 0
+
+
+# ── every exchange is byte for byte the same, with and without ──
+
+
+class World:
+    """What a provider's answers depend on, moved by the test: two of these move alike."""
+
+    def __init__(self, house: Standing) -> None:
+        self.house = house
+        self.entries = {name: entry(name, name.encode() * 40) for name in ("a", "b")}
+        self.hits = {name: hit(each) for name, each in self.entries.items()}
+        self.age = 1.0
+        self.fresh = True
+        house.flow.hit = self.known
+        house.flow.answer = self.serve
+
+    def known(self, asked: Request) -> KnownHit | None:
+        special = {"cache-control", "range", "x-key"}
+        if asked.method != "GET" or special & {name.lower() for name, _ in asked.fields}:
+            return None
+        return self.hits.get(asked.path.strip("/"))
+
+    async def serve(self, asked: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        content = b"".join([chunk async for chunk in body]) if body is not None else b""
+        known = self.known(asked)
+        if known is not None and known.answer is not None:
+            return known.answer
+        said = f"{asked.method} {asked.path} {asked.fields}".encode() + content
+        return whole(said)
+
+    def do(self, step: str) -> None:
+        if step == "tick":
+            self.age += 1
+        elif step == "expire":
+            self.fresh = False
+        elif step == "store":
+            self.fresh, self.age = True, 0.0
+            for name, old in self.entries.items():
+                self.entries[name] = replace(old, body=old.body[::-1] + b"!")
+                self.hits[name].answer = None
+                self.hits[name] = hit(self.entries[name])
+        for name, known in self.hits.items():
+            known.answer = hit(self.entries[name], self.age).answer if self.fresh else None
+
+
+_TARGETS = st.sampled_from([b"/a", b"/b", b"/c", b"//a", b"/a?"])
+_EXTRA = st.sampled_from(
+    [
+        b"",
+        b"",
+        b"",
+        b"User-Agent: x\r\n",
+        b"Accept-Encoding: gzip\r\n",
+        b"X-Request-Id: 1\r\n",
+        b"X-Request-Id: 2\r\n",
+        b"X-Key: 1\r\n",
+        b"Cache-Control: no-cache\r\n",
+        b"Connection: keep-alive\r\n",
+        b"Connection: close\r\n",
+    ]
+)
+_PLAIN = st.builds(lambda target, extra: GET % (target, extra), _TARGETS, _EXTRA)
+_BODY = st.builds(
+    lambda target, inner: (
+        b"POST %b HTTP/1.1\r\nHost: P\r\nContent-Length: %d\r\n\r\n%b" % (target, len(inner), inner)
+    ),
+    _TARGETS,
+    _PLAIN,
+)
+_CHUNKED = st.builds(
+    lambda inner: (
+        b"POST /a HTTP/1.1\r\nHost: P\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner)
+    ),
+    _PLAIN,
+)
+_ODD = st.sampled_from(
+    [
+        b"garbage\r\n\r\n",
+        b"\r\n",
+        b"HEAD /a HTTP/1.1\r\nHost: P\r\n\r\n",
+        b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /a HTTP/1.1\r\n\r\n",
+        b"GET /../a HTTP/1.1\r\nHost: P\r\n\r\n",
+        b"GET http://P/a HTTP/1.1\r\nHost: P\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: P\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    ]
+)
+_MESSAGE = st.one_of(_PLAIN, _PLAIN, _PLAIN, _BODY, _CHUNKED, _ODD)
+_MOVE = st.sampled_from(["tick", "expire", "store", "none", "none"])
+_BURST = st.tuples(
+    _MOVE, st.lists(_MESSAGE, min_size=1, max_size=5), st.lists(st.integers(0, 400), max_size=4)
+)
+
+
+async def settled(house: Standing) -> None:
+    """Wait until every connection is parked, or has ended."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await until(lambda: not house.front.under_way)
+
+
+async def played(bursts: list[Any], *, accelerate: bool) -> list[bytes]:
+    """Return what a client hears that sends these bursts, each cut where it says."""
+    async with standing(accelerate=accelerate) as house, house.raw() as client:
+        world = World(house)
+        for move, messages, cuts in bursts:
+            world.do(move)
+            data = b"".join(messages)
+            places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+            for start, end in pairwise(places):
+                client.writer.write(data[start:end])
+                await asyncio.sleep(0.001)
+            await settled(house)
+        client.writer.write(GET % (b"/end", b"Connection: close\r\n"))
+        try:
+            return [await asyncio.wait_for(client.rest(), 5)]
+        except ConnectionError:
+            return [b"reset"]
+
+
+@settings(max_examples=2000 if LONG else 25)
+@given(st.lists(_BURST, min_size=1, max_size=6))
+def test_with_and_without_every_exchange_is_the_same(bursts: list[Any]) -> None:
+    """Pipelined, split, joined, expired, replaced, POST after GET, garbage: byte for byte."""
+
+    async def both() -> tuple[list[bytes], list[bytes]]:
+        return await played(bursts, accelerate=False), await played(bursts, accelerate=True)
+
+    without, with_ = asyncio.run(both())
+    assert with_ == without, re.sub(rb"\r\n", b"\n", with_[0]).decode("latin-1")
