@@ -28,7 +28,7 @@ from proxy.ledger.gathering import Gathering
 from proxy.ledger.questions import Question, Result, buckets
 
 _REPEAT_FOR = 0.5
-"""Seconds for which a call whose answer was lost is repeated."""
+"""Seconds after the loss of its answer in which a call is repeated."""
 
 _REPEAT_AFTER = 0.05
 
@@ -103,8 +103,7 @@ class RedisLedger(Desk):
         self, upstream: str, questions: list[Question], rules: dict[str, Rule]
     ) -> list[bytes]:
         """Run the script; where the answer is lost, again, as long as that may help."""
-        until = self._boottime() + _REPEAT_FOR
-        sent = False
+        lost_at: float | None = None
         while True:
             packed = wire.request(questions, rules, self._latest(upstream), secrets.token_hex(8))
             try:
@@ -112,8 +111,9 @@ class RedisLedger(Desk):
                     wire.SCRIPT, self._keys(upstream), (packed,)
                 )
             except BackendLostError as error:
-                sent = sent or error.sent
-                if not sent or self._boottime() >= until:
+                if lost_at is None and error.sent:
+                    lost_at = self._boottime()
+                if lost_at is None or self._boottime() >= lost_at + _REPEAT_FOR:
                     raise
             else:
                 return reply

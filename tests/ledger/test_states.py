@@ -1,0 +1,152 @@
+"""Accounts in a SQLite file."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.backends.database import open_file
+from proxy.backends.errors import BackendCorruptError, BackendVersionError
+from proxy.core.limits import VERSION, Booked, Head, Order
+from proxy.core.rules import SLIDING, Rule
+from proxy.ledger.questions import Look, Question, Spend
+from proxy.ledger.states import SCHEMA, States
+
+RULES = {"m": Rule(SLIDING, 3, 64.0, 0.25)}
+
+
+@dataclass
+class Clocks:
+    """A machine's clocks."""
+
+    boottime: float = 500.0
+    wall: float = 1_700_000_000.0
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    """Give the machine's clocks."""
+    return Clocks()
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Give an empty ledger."""
+    made, _ = open_file(tmp_path / "ledger.db", SCHEMA, replace_damaged=False)
+    yield made
+    made.close()
+
+
+def _states(clocks: Clocks, boot: str = "first") -> States:
+    return States(lambda: clocks.boottime, lambda: clocks.wall, boot)
+
+
+def _spend(number: int, upstream: str = "up") -> Question:
+    order = Order(f"r{number}", 8.0, urgent=False, charges=(("m", 1.0),))
+    return Spend(upstream, order, RULES)
+
+
+def _used(states: States, connection: sqlite3.Connection) -> float:
+    _, account, _ = states.run(connection, [Look("up", RULES)])[0]
+    return account.counts["m"].own.total if "m" in account.counts else 0.0
+
+
+def test_questions_are_answered_in_order(connection: sqlite3.Connection, clocks: Clocks) -> None:
+    """Four spends of three, and one of another upstream between them."""
+    questions = [_spend(1), _spend(2), _spend(9, "other"), _spend(3), _spend(4)]
+    results = _states(clocks).run(connection, questions)
+
+    assert [isinstance(decision, Booked) for decision, _, _ in results] == [True] * 4 + [False]
+    assert results[0][1].counts["m"].own.total == 1
+    assert results[3][1].counts["m"].own.total == 3
+
+
+def test_what_was_counted_is_in_the_file(connection: sqlite3.Connection, clocks: Clocks) -> None:
+    """Another process, with nothing in its memory, reads it."""
+    _states(clocks).run(connection, [_spend(1), _spend(2)])
+
+    assert _used(_states(clocks), connection) == 2
+
+
+def test_two_that_write_in_turn_see_each_other(
+    connection: sqlite3.Connection, clocks: Clocks
+) -> None:
+    """What is remembered of the file counts only while the file says the same."""
+    one, two = _states(clocks), _states(clocks)
+    for number in range(3):
+        (one, two)[number % 2].run(connection, [_spend(number)])
+
+    assert _used(one, connection) == _used(two, connection) == 3
+
+
+@pytest.mark.parametrize(("passed", "used"), [(30.0, 3), (60.0, 3), (75.0, 0), (-7200.0, 3)])
+def test_a_reboot_takes_as_long_as_the_wall_says(
+    connection: sqlite3.Connection, clocks: Clocks, passed: float, used: int
+) -> None:
+    """The boot-time clock begins anew; a wall that went back passes no time."""
+    _states(clocks).run(connection, [_spend(number) for number in range(3)])
+    clocks.boottime, clocks.wall = 3.0, clocks.wall + passed
+    states = _states(clocks, "second")
+    granted = states.run(connection, [_spend(9)])[0][0]
+
+    assert isinstance(granted, Booked) == (used == 0)
+    clocks.boottime += 1.0
+    assert _used(_states(clocks, "second"), connection) == max(used, 1)
+
+
+def test_a_wall_that_steps_changes_no_duration(
+    connection: sqlite3.Connection, clocks: Clocks
+) -> None:
+    """An hour forward or back on the wall: a minute's window takes its minute."""
+    states = _states(clocks)
+    states.run(connection, [_spend(number) for number in range(3)])
+    for step in (3600.0, -7200.0):
+        clocks.wall += step
+        assert not isinstance(states.run(connection, [_spend(9)])[0][0], Booked)
+
+
+def test_the_clocks_are_noted_now_and_then(connection: sqlite3.Connection, clocks: Clocks) -> None:
+    """Not with each spend, but often enough for a reboot."""
+    states = _states(clocks)
+    noted = []
+    for _ in range(4):
+        states.run(connection, [_spend(1)])
+        noted.append(connection.execute("SELECT wall FROM clock").fetchone()[0])
+        clocks.boottime, clocks.wall = clocks.boottime + 6.0, clocks.wall + 6.0
+
+    assert [each - noted[0] for each in noted] == [0.0, 0.0, 12.0, 12.0]
+
+
+def test_a_denial_writes_nothing(connection: sqlite3.Connection, clocks: Clocks) -> None:
+    """Who asks in vain does not wear the disk out."""
+    states = _states(clocks)
+    states.run(connection, [_spend(number) for number in range(3)])
+    before = connection.total_changes
+    states.run(connection, [_spend(9), Look("up", RULES)])
+
+    assert connection.total_changes == before
+
+
+@pytest.mark.parametrize(
+    ("bucket", "state", "error"),
+    [
+        ("m", b"\xc1", BackendCorruptError),
+        ("m", msgspec.msgpack.encode(["x"]), BackendCorruptError),
+        ("", msgspec.msgpack.encode(Head(version=VERSION + 1)), BackendVersionError),
+    ],
+)
+def test_what_cannot_be_read_is_never_nothing(
+    connection: sqlite3.Connection,
+    clocks: Clocks,
+    bucket: str,
+    state: bytes,
+    error: type[Exception],
+) -> None:
+    """Damage, or a newer version, is an error and not a count of 0."""
+    connection.execute("INSERT INTO states VALUES ('up', ?, ?)", (bucket, state))
+
+    with pytest.raises(error):
+        _states(clocks).run(connection, [_spend(1)])
