@@ -96,6 +96,9 @@ class Gatherings:
         """Return what the provider answers for one member, alone or from a shared call."""
         found = batches.members(_batch(ask), ask.match) or (PLACEHOLDER,)
         name = self._asked(ask, (PLACEHOLDER,)).key
+        client = ask.request.client
+        if client.limits:  # who has a budget of its own neither spends nor gets another's
+            name += f" of {client.name}"
         gathering = self._gatherings.setdefault(name, _Gathering())
         came: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
         wanted = _Wanted(found[0], ask, plan, flight, came)
@@ -124,6 +127,9 @@ class Gatherings:
 
     async def _one(self, gathering: _Gathering) -> None:
         """Make one call, and give each for whom it was made what is its own."""
+        if self._is_cheaper_alone(gathering.leaving):
+            gathering.halves += [[each] for each in gathering.leaving]
+            return
         call = self._planned(gathering.leaving)
 
         def on_sent() -> Call:
@@ -188,6 +194,13 @@ class Gatherings:
             chosen = listed or everything
             return ask if chosen is None else chosen
         return min(listed, everything, key=lambda each: _spent(each.bill()))
+
+    def _is_cheaper_alone(self, leaving: list[_Wanted]) -> bool:
+        """Whether so few members cost less one by one than by asking for all there are."""
+        first = leaving[0].asked
+        if len(leaving) == 1 or _batch(first).parameter:
+            return False
+        return len(leaving) * _spent(first.bill()) < _spent(self._asked(first, ()).bill())
 
     def _asked(self, ask: Asked, members: tuple[str, ...]) -> Asked:
         """Return the request for other members of the same list."""

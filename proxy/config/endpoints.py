@@ -7,10 +7,12 @@ the core's own default.
 from collections.abc import Iterable
 from typing import Any, Final
 
+from proxy.config import batches
 from proxy.config.problems import Path
 from proxy.config.schema_upstream import Behaviour, EndpointFile, UpstreamFile
 from proxy.config.validation import Validated
 from proxy.core.model import Policy
+from proxy.core.shapes import Batch
 from proxy.core.tables import Table
 from proxy.core.templates import parse_template, ties
 from proxy.core.upstreams import Cost, Endpoint, Segment
@@ -186,5 +188,15 @@ class Endpoints:
             content_type=None if content_type == "any" else content_type,
             ignore_usage=file.ignore_usage,
             tags=file.tags,
+            batch=self._batch(name, file, segments),
             **{name: value for name, value in picked.items() if value is not None},
         )
+
+    def _batch(self, name: str, file: EndpointFile, segments: tuple[Segment, ...]) -> Batch | None:
+        if file.batch is None:
+            return None
+
+        def complain(key: str, message: str) -> None:
+            self._validated.complain(("endpoints", name, "batch", key), message)
+
+        return batches.made(file.batch, segments, complain)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from proxy.config.batches import BatchFile
 from proxy.config.fields import (
     Amount,
     Conditions,
@@ -189,6 +190,7 @@ class EndpointFile(Behaviour):
         default=False, description="The provider's usage fields are wrong here."
     )
     tags: Texts = Field(default=(), description="Names under which answers can be purged together.")
+    batch: BatchFile | None = Field(default=None, description="How its requests share calls.")
 
 
 class PlanFile(Strict):

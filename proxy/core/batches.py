@@ -40,7 +40,7 @@ def members(batch: Batch, match: Match) -> Members | None:
     if len(listed) + len(single) != 1:
         return None
     found = [single[0]] if single else _read(batch, listed[0])
-    if not found or len(found) > batch.most or not all(map(_plain, found)):
+    if not found or len(found) > (batch.accepts or batch.most) or not all(map(_plain, found)):
         return None
     return tuple(dict.fromkeys(batch.same(member) for member in found))
 
@@ -154,6 +154,8 @@ def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool)
             continue
         outer, container = _opened(batch, body)
         elements += _named(batch, container) if container else ()
+    if batch.ranked:
+        elements.sort(key=lambda each: _rank(batch, each[1]), reverse=True)  # stable
     return _wrapper(batch, outer)(elements)
 
 
@@ -201,10 +203,21 @@ def _wrapper(
     return wrap
 
 
-@lru_cache(maxsize=64)
+def _rank(batch: Batch, element: bytes) -> float:
+    """Return the figure that ranks an element; what has none comes last."""
+    figure: Any = msgspec.json.decode(element, type=_reader(batch.ranked, float | None))
+    for _ in batch.ranked:
+        figure = figure.member
+    return float("-inf") if figure is None else float(figure)
+
+
 def _namer(path: tuple[str, ...]) -> Any:
-    """Build the type that reads where an element names itself, and skips the rest."""
-    kind: Any = str | int
+    return _reader(path, str | int)
+
+
+@lru_cache(maxsize=64)
+def _reader(path: tuple[str, ...], kind: Any) -> Any:
+    """Build the type that reads one member of an element, and skips the rest."""
     for name in reversed(path):
         kind = msgspec.defstruct("Element", [("member", kind)], rename={"member": name})
     return kind

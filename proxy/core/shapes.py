@@ -38,7 +38,9 @@ class Batch:
     in_path: bool = False
     form: ListForm = ListForm.COMMA
     most: int = 100
-    """Members that one call takes."""
+    """Members that one call is made for."""
+    accepts: int = 0
+    """Members of the longest list that the provider takes; 0: `most`."""
     single: str = ""
     """Query parameter that names one member; its reply is the member bare, not a list of one."""
     at: str = ""
@@ -50,6 +52,8 @@ class Batch:
     all: bool = False
     """Leaving the parameter out asks for all there are."""
     order: Order = Order.ASKED
+    ranked: tuple[str, ...] = ()
+    """Where an element says the figure by which the provider ranks them, largest first."""
     case: Case = Case.EXACT
     unless: frozenset[str] = frozenset()
     """Query parameters whose presence leaves a request alone."""

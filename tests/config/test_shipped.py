@@ -113,6 +113,9 @@ def test_settings_are_made_of_plain_values() -> None:
     assert kinds <= {"str", "int", "float", "bool", "NoneType", "PosixPath"} | {
         "Policy",
         "Algorithm",
+        "Case",
+        "ListForm",
+        "Order",
         "CalendarUnit",
     }
 

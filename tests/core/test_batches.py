@@ -193,3 +193,24 @@ def test_a_broken_member_is_an_error() -> None:
     """A stored member that is not of the shape is never put into a list."""
     with pytest.raises(msgspec.DecodeError):
         compose(PRICES, [("a", b"{"), ("b", b"{}")], listed=True)
+
+
+def test_ranked() -> None:
+    """Where the provider ranks by a figure, so does the composed reply; without one comes last."""
+    batch = Batch("ids", field=("id",), ranked=("cap",))
+    rows = [
+        ("a", b'[{"id":"a","cap":1.5}]'),
+        ("n", b'[{"id":"n","cap":null}]'),
+        ("b", b'[{"id":"b","cap":20}]'),
+    ]
+
+    assert compose(batch, rows, listed=True) == (
+        b'[{"id":"b","cap":20},{"id":"a","cap":1.5},{"id":"n","cap":null}]'
+    )
+
+
+def test_longer_lists_than_one_call_is_made_for() -> None:
+    """A list that the provider takes is composed, though its members go in several calls."""
+    batch = Batch("ids", most=2, accepts=3)
+
+    assert members(batch, met("/price?ids=a,b,c")[0]) == ("a", "b", "c")
