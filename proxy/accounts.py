@@ -16,6 +16,7 @@ from proxy.calls import Answered
 from proxy.core import costs, links
 from proxy.core.fields import Fields, first, without
 from proxy.core.model import (
+    Client,
     Denied,
     Entry,
     Fetch,
@@ -186,12 +187,14 @@ class Accounts:
             stored=stored,
             collapsed=collapsed,
             detail=detail,
-            levels=self._levels(match.upstream, match.endpoint),
+            levels=self._levels(match.upstream, match.endpoint, ask.request.client),
         )
 
-    def _levels(self, upstream: Upstream, endpoint: Endpoint) -> tuple[Level, ...]:
-        """Return how the limits stand that this endpoint spends from; no one else's credential."""
+    def _levels(self, upstream: Upstream, endpoint: Endpoint, client: Client) -> tuple[Level, ...]:
+        """Return how the limits stand that this client spends from; no one else's credential."""
         scope = buckets(upstream, endpoint)
+        if client.limits:
+            scope |= {limit.name for limit in client.limits}
         return tuple(level for level in self._ledger.levels(upstream.name) if level.bucket in scope)
 
     def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:

@@ -61,6 +61,11 @@ class Call:
     own_credentials: bool = False
     """The proxy's own key goes with it."""
 
+    @property
+    def cost(self) -> float:
+        """What it spends of the first of its limits: tokens, or 1 where there is none."""
+        return self.bill.charges[0].cost if self.bill.charges else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -238,10 +243,11 @@ def _observation(call: Call, result: Answered | Failed | None, duration: float) 
         duration=duration,
         status=result.status if isinstance(result, Answered) else None,
         failure=result.failure.value if isinstance(result, Failed) else failure,
-        cost=sum(charge.cost for charge in call.bill.charges[:1]),
+        cost=call.cost,
         method=call.outbound.method,
         sent=result.sent if isinstance(result, Failed) else True,
         own_credentials=call.own_credentials,
+        client=call.patience.client.name,
     )
 
 

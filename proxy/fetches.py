@@ -38,6 +38,7 @@ from proxy.core.model import (
     Settlement,
 )
 from proxy.core.routing import Routes
+from proxy.core.spending import is_own
 from proxy.flights import Flight
 from proxy.gatherings import Gatherings
 from proxy.ports import BrokenExchangeError, Outbound
@@ -174,8 +175,7 @@ class Fetches:
             return replace(settlement, reply=entry)
         if isinstance(outcome, Fetched) and outcome.reply.status == NOT_MODIFIED:
             return settlement  # a 304 that confirmed nothing confirms nothing of anyone's
-        waits_longer = asked.waits_until > landing.waited_until
-        if isinstance(outcome, Denied) and plan.fallback is None and waits_longer:
+        if isinstance(outcome, Denied) and _another_may(asked, plan, landing, outcome):
             return None
         return self.settle(asked, plan, outcome)
 
@@ -220,6 +220,13 @@ class Fetches:
         finally:
             if self._arriving.get(key) is landing:
                 del self._arriving[key]
+
+
+def _another_may(asked: Asked, plan: Fetch, landing: Settled, denied: Denied) -> bool:
+    """Whether what was denied to whoever began a flight may be granted to one who joined it."""
+    if is_own(denied.limit):
+        return denied.limit not in {limit.name for limit in asked.request.client.limits}
+    return plan.fallback is None and asked.waits_until > landing.waited_until
 
 
 async def _let_go(flight: Flight[Landing], arrival: Arrival) -> None:

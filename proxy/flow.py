@@ -111,6 +111,9 @@ class Flow:
     def _refusal(self, ask: Asked) -> Problem | None:
         """Return why the request is not let through at all, or None."""
         upstream, endpoint = ask.match.upstream, ask.match.endpoint
+        client = ask.request.client
+        if client.upstreams is not None and upstream.name not in client.upstreams:
+            return refusals.client_not_let_in(upstream, client)
         if upstream.disabled:
             return refusals.disabled(upstream)
         if endpoint.methods is not None and ask.request.method not in endpoint.methods:

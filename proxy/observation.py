@@ -52,6 +52,8 @@ class CallObservation:
     """False: nothing left this machine, so no call was made (it is counted as an error only)."""
     own_credentials: bool = False
     """The proxy's own key went with it, so a 401 or 402 says that this key is not accepted."""
+    client: str = ""
+    """Name of the configured client for whom it was made; empty for all others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Waiting for quota: lines of bills in front of a ledger that said "not yet".
 
 There is a line for each set of counts that bills spend from, so that who waits for one limit does
-not hold up who needs another. One driver a line asks the ledger for the head of it; `core.waiting`
-says who that is. Nobody waits who could not be served in time, and a place is left at once when
-its caller goes.
+not hold up who needs another. A client's own budget is not waited for: whoever has spent it is told
+at once, and leaves the line to the others. One driver a line asks the ledger for the head of it;
+`core.waiting` says who that is. Nobody waits who could not be served in time, and a place is left
+at once when its caller goes.
 
 The interleaving that `_give` and `_wait` defend against:
     1. the driver asks the ledger for the head of the line;
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from proxy.core.model import Client, Denied
-from proxy.core.spending import Bill, Granted, Settled
+from proxy.core.spending import Bill, Granted, Settled, is_own
 from proxy.core.waiting import Waiter, WaitingLine, earliest
 from proxy.ports import Ledger
 from proxy.tasks import Tasks
@@ -139,11 +140,12 @@ class Queues:
 
         What may touch the reserve does not stand behind those who may not.
         """
-        name = (bill.upstream, *sorted(charge.bucket for charge in bill.charges))
+        shared = (charge.bucket for charge in bill.charges if charge.limit.of != "client")
+        name = (bill.upstream, *sorted(shared))
         line = self._lines.get(name)
         if line is None or not len(line.waiting) or bill.urgent:
             decision = await self._ledger.spend(bill)
-            if isinstance(decision, Granted) or patience.max_wait <= 0:
+            if isinstance(decision, Granted) or patience.max_wait <= 0 or is_own(decision.limit):
                 return decision
             line = self._lines.get(name) or _Line()
             line.note(decision, self._time())
@@ -209,6 +211,8 @@ class Queues:
                 decision = await self._ledger.spend(place.bill)
                 if isinstance(decision, Granted):
                     await self._give(line, place, decision)
+                elif is_own(decision.limit):
+                    self._refuse(line, place, decision)
                 else:
                     line.note(decision, self._time())
                     self._turn_away(line)
@@ -228,6 +232,11 @@ class Queues:
         line.waiting.served(place.waiter)
         place.decided.set_result(granted)
 
+    def _refuse(self, line: _Line, place: _Place, denied: Denied) -> None:
+        line.waiting.leave(place.waiter)
+        if not place.decided.done():
+            place.decided.set_result(denied)
+
     def _fail(self, line: _Line, error: Exception) -> None:
         for place in tuple(line.places.values()):
             line.waiting.leave(place.waiter)
@@ -239,10 +248,7 @@ class Queues:
         while (head := line.waiting.head()) is not None:
             if line.in_time(head.cost, 0.0, head.deadline):
                 return
-            line.waiting.leave(head)
-            denial = line.denial(self._time())
-            if denial is not None:
-                line.places[head].decided.set_result(denial)
+            self._refuse(line, line.places[head], line.denial(self._time()) or NOT_YET)
 
     async def _pause(self, line: _Line, denied: Denied) -> None:
         delay = denied.retry_after if denied.soonest is None else denied.soonest

@@ -10,7 +10,7 @@ from proxy.answer import Answer
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
 from proxy.core.fields import Fields
-from proxy.core.model import Denied, Entry, Failed, Failure, Policy, Request
+from proxy.core.model import ANONYMOUS, Client, Denied, Entry, Failed, Failure, Policy, Request
 from proxy.core.routing import Routes, parse_template
 from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.core.upstreams import Algorithm, Credentials, Endpoint, Limit, Upstream
@@ -262,9 +262,12 @@ class House:
         fields: Fields = (),
         method: str = "GET",
         body: AsyncIterator[bytes] | None = None,
+        client: Client = ANONYMOUS,
     ) -> Answer:
         path, _, query = target.partition("?")
-        request = Request(method, path, query, fields, "proxy", 8080, has_body=body is not None)
+        request = Request(
+            method, path, query, fields, "proxy", 8080, client, has_body=body is not None
+        )
         return await self.flow.serve(request, body)
 
     async def settle_down(self) -> None:

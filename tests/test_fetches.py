@@ -9,7 +9,9 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.fields import Fields, first
-from proxy.core.model import Denied, Failed, Failure, Policy
+from proxy.core.model import Client, Denied, Failed, Failure, Policy
+from proxy.core.spending import Bill, Granted
+from proxy.core.upstreams import Algorithm, Limit
 from tests.house import House, Response, endpoint, upstream
 
 OBEDIENT = endpoint("price", "/price", policy=Policy.OBEY, ttl=None)
@@ -256,3 +258,44 @@ async def test_a_refresh_that_fails_leaves_the_entry(house: House) -> None:
     await house.settle_down()
 
     assert ["STALE", "STALE"] == [verdict(first_one), verdict(await house.ask(TARGET))]
+
+
+# ── Clients with a budget of their own ──
+
+SMALL = Limit("~grid-1/minute", 1, 60.0, Algorithm.SLIDING_WINDOW, of="client")
+GRID = Client("grid-1", "grid-1", limits=(SMALL,))
+
+
+async def test_a_spent_budget_is_its_clients_alone(house: House) -> None:
+    """Who joined a fetch that another's budget denied makes one on its own account."""
+    spending = house.ledger.spend
+    asked = asyncio.Event()
+
+    async def spend(bill: Bill) -> Granted | Denied:
+        if any(charge.limit is SMALL for charge in bill.charges):
+            asked.set()
+            await asyncio.sleep(0)
+            return Denied(SMALL.name, 30.0, 60.0)
+        return await spending(bill)
+
+    house.ledger.spend = spend  # type: ignore[method-assign]  # one that knows budgets
+    poor = asyncio.get_running_loop().create_task(house.ask(TARGET, client=GRID))
+    await asked.wait()
+    rich = begin(house)
+    answers = await asyncio.gather(poor, rich)
+
+    assert [429, 200] == [answer.status for answer in answers]
+    assert answers[0].problem is not None
+    assert SMALL.name == answers[0].problem.limit
+
+
+async def test_a_hit_costs_no_budget(house: House) -> None:
+    """What is in the cache is everybody's: only calls are charged to who caused them."""
+    await house.ask(TARGET, client=GRID)
+    again = await house.ask(TARGET, client=GRID)
+
+    assert "HIT" == verdict(again)
+    assert [{"minute": 1.0, SMALL.name: 1.0}] == [
+        {charge.bucket: charge.cost for charge in bill.charges} for bill in house.ledger.spent
+    ]
+    assert ["grid-1"] == [call.client for call in house.recorder.calls]

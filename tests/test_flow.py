@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.answer import Answer
-from proxy.core.model import Denied, Failed, Failure, Verdict
+from proxy.core.model import Client, Denied, Failed, Failure, Verdict
 from proxy.ports import BrokenExchangeError
 from tests.house import PRICE, House, Response, endpoint, upstream
 
@@ -384,3 +384,14 @@ def test_price_is_declared() -> None:
         PRICE.stale_while_revalidate,
         PRICE.stale_if_error,
     )
+
+
+async def test_a_client_uses_what_it_may(house: House) -> None:
+    """An upstream that is not a client's own is refused to it, also where an entry is stored."""
+    await house.ask()
+    answers = [
+        await house.ask(client=Client("grid", "grid", upstreams=frozenset(names)))
+        for names in (["coingecko", "binance"], ["binance"], [])
+    ]
+
+    assert [200, 403, 403] == [answer.status for answer in answers]

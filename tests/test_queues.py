@@ -242,3 +242,40 @@ async def test_a_refund_wakes_the_next(ledger: StubLedger, queues: Queues) -> No
     assert isinstance(await asyncio.wait_for(staying, 5), Granted)
     with pytest.raises(asyncio.CancelledError):
         await going
+
+
+OWN = Limit("~grid-1/minute", 2, 60.0, Algorithm.SLIDING_WINDOW, of="client")
+DEAR = Bill("coingecko", (Charge(MINUTE, "minute", 1.0), Charge(OWN, OWN.name, 1.0)), 8.0)
+
+
+class BudgetLedger(StubLedger):
+    """Denies whoever has a budget of its own, by that budget."""
+
+    async def spend(self, bill: Bill) -> Granted | Denied:
+        if any(charge.limit.of == "client" for charge in bill.charges):
+            return Denied(OWN.name, 30.0, 60.0)
+        return await super().spend(bill)
+
+
+async def test_a_budget_of_ones_own_is_not_waited_for() -> None:
+    """Who has spent its own budget is told at once, patient or not, and takes no place."""
+    queues = Queues(BudgetLedger(), Tasks(lambda *_: None), asyncio.get_running_loop().time)
+    denied = await queues.spend(DEAR, patience(60))
+
+    assert isinstance(denied, Denied)
+    assert (OWN.name, 30.0, {}) == (denied.limit, denied.retry_after, queues._lines)
+
+
+async def test_a_spent_budget_holds_up_nobody_else() -> None:
+    """In line for the provider's limit, who has spent its own budget makes way for the next."""
+    ledger = BudgetLedger()
+    queues = Queues(ledger, Tasks(lambda *_: None), asyncio.get_running_loop().time)
+    first = asyncio.get_running_loop().create_task(queues.spend(bill("a"), patience(60)))
+    await waiting(queues, 1)
+    spent = asyncio.get_running_loop().create_task(queues.spend(DEAR, patience(60, priority=0)))
+    await waiting(queues, 2)
+    ledger.tokens = 1
+    queues.changed("coingecko")
+    answers = await asyncio.wait_for(asyncio.gather(first, spent), 5)
+
+    assert [Granted, Denied] == [type(answer) for answer in answers]

@@ -59,6 +59,8 @@ class Journal:
             "cost": call.cost,
             "seconds": round(call.duration, 4),
         }
+        if call.client:
+            facts["client"] = call.client
         if call.status is not None and not call.failure:
             self._log.info("call", status=call.status, **facts)
         else:

@@ -57,6 +57,12 @@ _COUNTERS: Final = (
     _Family(
         seen.STORE_ERRORS, "store_errors", "Operations of the store that failed.", ("operation",)
     ),
+    _Family(
+        seen.CLIENT_COST,
+        "client_cost",
+        "What was spent for configured clients.",
+        ("client", "upstream"),
+    ),
     _Family(seen.HOLDS, "holds", "Times that a provider said to leave it alone.", ("upstream",)),
 )
 _HISTOGRAMS: Final = (
@@ -133,12 +139,28 @@ def _counts(snapshot: Snapshot) -> Iterator[Metric]:
         for labels, count in sorted(snapshot.family(family.seen).items()):
             counter.add_metric(labels, count)
         yield counter
+    yield _clients(snapshot)
     for family in _HISTOGRAMS:
         metric = HistogramMetricFamily(PREFIX + family.name, family.about, labels=family.labels)
         for labels, histogram in sorted(snapshot.histograms.items()):
             if labels[0] == family.seen:
                 metric.add_metric(labels[1:], _buckets(histogram), histogram.total)
         yield metric
+
+
+def _clients(snapshot: Snapshot) -> Metric:
+    """Return requests of configured clients, by verdict alone."""
+    counter = CounterMetricFamily(
+        PREFIX + "client_requests",
+        "Requests of configured clients, by what became of them.",
+        labels=("client", "verdict"),
+    )
+    counts: dict[tuple[str, str], float] = {}
+    for (client, _, verdict), count in snapshot.family(seen.CLIENTS).items():
+        counts[client, verdict] = counts.get((client, verdict), 0) + count
+    for labels, count in sorted(counts.items()):
+        counter.add_metric(labels, count)
+    return counter
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

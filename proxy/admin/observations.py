@@ -19,6 +19,8 @@ HOLDS = "holds"
 SAVED = "saved"
 STORE_ERRORS = "store_errors"
 CLIENTS = "clients"
+CLIENT_COST = "client_cost"
+"""What was spent for configured clients."""
 
 REQUEST_SECONDS = "request_seconds"
 CALL_SECONDS = "call_seconds"
@@ -119,6 +121,8 @@ class Observations:
             self._count((UNANSWERED, call.upstream, call.endpoint, said))
             return
         self._count((CALLS, call.upstream, call.endpoint, said))
+        if call.client:
+            self._count((CLIENT_COST, call.client, call.upstream), call.cost)
         self._histogram((CALL_SECONDS, call.upstream), SLOW).add(call.duration)
         if call.own_credentials and call.status is not None:
             self._rejected[call.upstream] = call.status in _REJECTED
@@ -183,8 +187,8 @@ class Observations:
             if upstream:
                 counters[SAVED, upstream] = self._saved[upstream]
 
-    def _count(self, key: Labels) -> None:
-        self._counters[key] = self._counters.get(key, 0) + 1
+    def _count(self, key: Labels, times: float = 1) -> None:
+        self._counters[key] = self._counters.get(key, 0) + times
 
     def _histogram(self, key: Labels, bounds: tuple[float, ...]) -> Histogram:
         histogram = self._histograms.get(key)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from proxy.admin.house import House
-from proxy.admin.observations import CALLS, CLIENTS, MEMORY_BYTES, REQUESTS, SAVED
+from proxy.admin.observations import CALLS, CLIENT_COST, CLIENTS, MEMORY_BYTES, REQUESTS, SAVED
 from proxy.admin.snapshot import Snapshot
 from proxy.core.model import Verdict
 
@@ -77,7 +77,13 @@ def _clients(snapshot: Snapshot) -> dict[str, Any]:
     for (client, _, verdict), count in snapshot.family(CLIENTS).items():
         verdicts = clients.setdefault(client, {})
         verdicts[verdict] = verdicts.get(verdict, 0) + count
-    return {client: _account(verdicts) for client, verdicts in sorted(clients.items())}
+    spent: dict[str, dict[str, float]] = {}
+    for (client, upstream), cost in snapshot.family(CLIENT_COST).items():
+        spent.setdefault(client, {})[upstream] = cost
+    return {
+        client: {**_account(clients.get(client, {})), "spent": spent.get(client, {})}
+        for client in sorted({*clients, *spent})
+    }
 
 
 def _unmatched(snapshot: Snapshot) -> list[dict[str, Any]]:

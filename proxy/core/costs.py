@@ -91,7 +91,7 @@ def bill(
     figures = _Figures(cost, arguments(match))
     charges = (
         Charge(limit, bucket(limit, match.endpoint, credential), spent)
-        for limit in upstream.limits
+        for limit in (*upstream.limits, *request.client.limits)
         if (spent := figures.spent(limit)) > 0
     )
     return Bill(

@@ -7,9 +7,12 @@ not step while a process lives); durations are seconds.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from proxy.core.fields import Fields
+
+if TYPE_CHECKING:
+    from proxy.core.upstreams import Limit  # which stands on this file
 
 
 class Verdict(StrEnum):
@@ -44,6 +47,10 @@ class Client:
     weight: float = 1.0
     priority: int | None = None
     """Urgency 0 (first) to 7 (RFC 9218), where the configuration sets it."""
+    upstreams: frozenset[str] | None = None
+    """Names of the upstreams that it may use; None: all."""
+    limits: "tuple[Limit, ...]" = ()
+    """Its own budget: spent together with the upstream's limits, for each upstream by itself."""
 
 
 ANONYMOUS = Client()

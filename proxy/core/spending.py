@@ -109,5 +109,14 @@ class Settled:
     CDN's mark): from it the ledger learns when the provider's windows begin."""
 
 
+OWN = "~"
+"""With this the name of a client's own limit begins (`~grid-1/minute`); no upstream's does."""
+
+
+def is_own(limit: str) -> bool:
+    """Return whether a limit of this name is a client's own budget."""
+    return limit.startswith(OWN)
+
+
 LOST = "ledger"
 """`Denied.limit` where the ledger cannot be reached: nothing is known, so nothing is granted."""

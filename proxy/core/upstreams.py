@@ -43,7 +43,8 @@ class Limit:
     burst: float | None = None
     """Largest level of a token bucket."""
     of: str = "address"
-    """`address`: one count for all; `credential`: one for each credential that goes upstream."""
+    """`address`: one count for all; `credential`: one for each credential that goes upstream;
+    `client`: a configured client's own budget."""
     counts: str = "cost"
     """`cost`: an exchange spends its endpoint's cost; `requests`: it spends 1."""
     scope: str = "all"

@@ -84,3 +84,26 @@ async def test_limits_holds_and_queues() -> None:
         "quota_proxy_quota_forecast_seconds",
         labels(upstream="coingecko", limit="minute"),
     ) not in (found)
+
+
+async def test_clients_that_are_configured() -> None:
+    """What each asked, over all upstreams, and what was spent for it at which; nobody else."""
+    house = WrittenHouse()
+    counts = house.observations
+    for upstream in ("coingecko", "binance", ""):
+        counts.observe(Observation(upstream, "price", Verdict.MISS, 0.3, client="grid-1"))
+        counts.observe(Observation(upstream, "price", Verdict.MISS, 0.3))
+    counts.observe_call(CallObservation("binance", "depth", 0.2, 200, cost=5.0, client="grid-1"))
+    counts.observe_call(CallObservation("binance", "depth", 0.2, 200, cost=5.0, client="grid-1"))
+    counts.observe_call(CallObservation("binance", "depth", 0.2, 200, cost=5.0))
+    unsent = CallObservation(
+        "binance", "depth", 0.2, failure="connect", sent=False, client="grid-1"
+    )
+    counts.observe_call(unsent)
+
+    found = await samples(house)
+
+    assert {
+        ("quota_proxy_client_requests_total", labels(client="grid-1", verdict="MISS")): 3,
+        ("quota_proxy_client_cost_total", labels(client="grid-1", upstream="binance")): 10,
+    } == {name: value for name, value in found.items() if "_client_" in name[0]}

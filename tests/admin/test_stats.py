@@ -11,7 +11,9 @@ def seen() -> WrittenHouse:
     for verdict in (Verdict.MISS, Verdict.HIT, Verdict.HIT, Verdict.HIT, Verdict.REFUSED):
         house.observations.observe(Observation("coingecko", "price", verdict, 0.1, client="grid"))
     house.observations.observe(Observation("", "", Verdict.REFUSED, 0.1, reason="no-such-upstream"))
-    house.observations.observe_call(CallObservation("coingecko", "price", 0.1, 200))
+    house.observations.observe_call(
+        CallObservation("coingecko", "price", 0.1, 200, cost=2.0, client="grid")
+    )
     return house
 
 
@@ -36,6 +38,7 @@ async def test_by_upstream_and_endpoint_and_client() -> None:
         coingecko["endpoints"]["price"][name] for name in ("requests", "upstream_calls")
     )
     assert 5 == shown["clients"]["grid"]["requests"]
+    assert {"coingecko": 2.0} == shown["clients"]["grid"]["spent"]
 
 
 async def test_before_anything_happened() -> None:
