@@ -52,7 +52,7 @@ def test_what_is_known_grows_vague_again() -> None:
 
 
 def test_a_contradiction_costs_trust() -> None:
-    """A clock that stepped, or a second clock, makes it unknown until 16 more answers agree again."""
+    """A clock that stepped, or a second one, makes it unknown until 16 more answers agree."""
     offset = refined(refined(UNKNOWN, 1000.0, 1000.0, 1000.1), 1901.0, 1001.0, 1001.1)
     agreeing = 0
     while bounds(offset, 1001.1) is None:
