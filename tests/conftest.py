@@ -30,6 +30,15 @@ settings.register_profile("long", max_examples=5000, deadline=None, suppress_hea
 settings.load_profile("long" if LONG else "short")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their length.
+
+    gzip writes the time into them, and pytest's processes, which collect in different seconds,
+    would not agree on what the tests are called.
+    """
+    return f"{argname}:{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 class MockedResponse(ClientResponse):
     """An answer as aioresponses 0.7.9 makes it; aiohttp 3.14 wants to know its writer as well."""
 
