@@ -20,7 +20,7 @@ from proxy.core.limits import Account, Booked, Decision, Ending, Held, Order, Sh
 from proxy.core.model import Denied
 from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
-from proxy.core.spending import LOST, Bill, Granted, Level, Receipt, Report, Settled
+from proxy.core.spending import LOST, Bill, Charge, Granted, Level, Receipt, Report, Settled
 from proxy.core.upstreams import Limit
 
 Limits = Mapping[str, tuple[Limit, ...]]
@@ -142,10 +142,20 @@ class Book:
                 if used >= 0 or size > 0:
                     yield Figure(bucket, used, size, real)
 
-    def rules(self, upstream: str, buckets: Iterable[str]) -> dict[str, Rule]:
-        """Return how each of the buckets is counted now."""
-        wall, known = self._wall(), self._limits[upstream]
-        return {bucket: self.rule(known[bucket], wall) for bucket in buckets}
+    def rules(
+        self, upstream: str, buckets: Iterable[str], charges: Iterable[Charge] = ()
+    ) -> dict[str, Rule]:
+        """Return how each of the buckets is counted now.
+
+        What was charged and is configured no more (a reload came between a spend and its
+        settlement) is counted as it was charged.
+        """
+        wall, known = self._wall(), self._limits.get(upstream, {})
+        charged = {charge.bucket: charge.limit for charge in charges}
+        return {
+            bucket: self.rule(known[bucket] if bucket in known else charged[bucket], wall)
+            for bucket in buckets
+        }
 
     def rule(self, limit: Limit, wall: float) -> Rule:
         """Return how a limit is counted at `wall`."""

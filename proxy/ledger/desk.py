@@ -65,9 +65,8 @@ class Desk(ABC):
             return
         upstream = receipt.bill.upstream
         ending = self.book.ending(receipt, settled)
-        await self._settle(
-            Settle(upstream, ending, self.book.rules(upstream, limits.named(ending)))
-        )
+        rules = self.book.rules(upstream, limits.named(ending), receipt.bill.charges)
+        await self._settle(Settle(upstream, ending, rules))
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""

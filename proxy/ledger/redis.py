@@ -91,7 +91,8 @@ class RedisLedger(Desk):
 
     async def _ask(self, questions: list[Question]) -> list[Result]:
         upstream = questions[0].upstream
-        rules = self.book.rules(upstream, buckets(questions))
+        told = {name: rule for question in questions for name, rule in question.rules.items()}
+        rules = {bucket: told[bucket] for bucket in buckets(questions)}
         asked = self._boottime()
         packed = await self._call(upstream, questions, rules)
         decisions, account, moment = wire.reply(packed, rules)

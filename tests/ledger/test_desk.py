@@ -188,3 +188,42 @@ async def test_a_lost_ledger_denies() -> None:
     assert len(await ledger.snapshot("up")) == 2
     with pytest.raises(BackendError):
         await ledger.set_used("up", "month", 1.0)
+
+
+BUDGET = Limit("~grid-1/hour", 1, 3600.0, Algorithm.SLIDING_WINDOW, of="client")
+CLIENTS = Bill("up", (*BILL.charges, Charge(BUDGET, BUDGET.name, 1)), 8.0)
+
+
+async def test_a_clients_budget_is_spent_in_the_same_stroke(ledger: Desk) -> None:
+    """With its own budget out a client is denied by that, and nobody's limit is touched."""
+    granted = await _granted(ledger, CLIENTS)
+    await ledger.settle(granted.receipt, ANSWERED)
+    before = _used(ledger)
+    denied = await ledger.spend(CLIENTS)
+
+    assert isinstance(denied, Denied)
+    assert BUDGET.name == denied.limit
+    assert before == _used(ledger)
+    assert isinstance(await ledger.spend(BILL), Granted)
+
+
+async def test_a_budget_is_not_charged_where_the_limit_is_out(ledger: Desk) -> None:
+    """All or nothing: who is denied by the provider's limit keeps its own budget."""
+    for _ in range(3):
+        await _granted(ledger)
+    denied = await ledger.spend(CLIENTS)
+
+    assert isinstance(denied, Denied)
+    assert "hour" == denied.limit
+    assert 0 == _used(ledger).get(BUDGET.name, 0)
+
+
+async def test_a_reload_loses_no_settlement(ledger: Desk) -> None:
+    """What was granted before a reload that takes its limits away can still be given back."""
+    granted = await _granted(ledger, CLIENTS)
+    ledger.configure({})
+    await ledger.settle(granted.receipt, UNSENT)
+    ledger.configure(LIMITS)
+    await ledger.snapshot("up")
+
+    assert {"hour": 0, "month": 0} == _used(ledger)
