@@ -1,8 +1,8 @@
 """A request as the flow works on it: with the rule it meets, its key, lifetimes and patience."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from proxy.core import costs, keys, preferences, privacy
+from proxy.core import candles, costs, keys, parameters, preferences, privacy
 from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
@@ -73,6 +73,8 @@ class Asked:
 def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
     """Read off a request all that the flow needs of it."""
     private = privacy.is_private(match, request)
+    if match.endpoint.round is not None and not private:
+        request, match = _rounded(request, match)
     return Asked(
         request=request,
         match=match,
@@ -82,3 +84,12 @@ def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
         began=began,
         secret=secret,
     )
+
+
+def _rounded(request: Request, match: Match) -> tuple[Request, Match]:
+    """Return the request that has the same answer, and the times in it at which candles open."""
+    query = candles.rounded(match.endpoint, match.query)
+    if query == match.query:
+        return request, match
+    pairs = parameters.decode(query)
+    return replace(request, query=query), replace(match, query=query, parameters=pairs)

@@ -53,6 +53,10 @@ class Cache:
         variants = await asyncio.gather(*(self._read(each, now) for each in listed(entry)))
         return tuple(variant for variant in variants if variant is not None)
 
+    def adopt(self, entry: Entry) -> None:
+        """Put an entry into the first level alone: what it was made of is in the store."""
+        self._first_level.put(entry)
+
     def write(self, write: Write, now: float, targets: Iterable[str] = ()) -> None:
         """Do what a settlement says; `targets` are the keys that an invalidation names."""
         match write:

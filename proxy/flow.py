@@ -29,6 +29,7 @@ from proxy.core.model import (
     Verdict,
 )
 from proxy.core.routing import Match, Routes
+from proxy.families import Families
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
@@ -64,6 +65,7 @@ class Flow:
 
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
+        self._families = Families(parts.cache)
         self.configure(routes)
 
     def configure(self, routes: Routes) -> None:
@@ -132,6 +134,8 @@ class Flow:
         stored: tuple[Entry, ...] = ()
         if ask.key and not endpoint.live:
             stored = await self._parts.cache.stored(ask.key, now)
+            if endpoint.contains is not None:
+                stored = await self._families.stored(ask, stored, now)
         plan = plans.plan(endpoint, ask.request, stored, now, private=ask.private)
         accounts = self._parts.accounts
         match plan:

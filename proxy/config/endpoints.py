@@ -7,7 +7,7 @@ the core's own default.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from proxy.config import batches
+from proxy.config import batches, series
 from proxy.config.problems import Path
 from proxy.config.schema_upstream import Behaviour, EndpointFile, UpstreamFile
 from proxy.config.validation import Validated
@@ -115,6 +115,7 @@ class Endpoints:
         self._check(file, path, ttl)
         cost = self._pick(file, "cost", None)
         where = (*path, "cost") if file.cost is not None else ("defaults", "cost")
+        series.check(file, lambda key, message: self._validated.complain((*path, key), message))
         return self._made(name, file, segments, policy, ttl, self.cost(cost, where))
 
     def _pick(self, file: Behaviour, attribute: str, default: Any) -> Any:
@@ -189,6 +190,10 @@ class Endpoints:
             ignore_usage=file.ignore_usage,
             tags=file.tags,
             batch=self._batch(name, file, segments),
+            align=file.align,
+            round=None if file.round is None else file.round.made(),
+            settled=file.settled,
+            contains=None if file.contains is None else file.contains.made(),
             **{name: value for name, value in picked.items() if value is not None},
         )
 

@@ -142,4 +142,12 @@ Resets = Annotated[
     Read(lambda value: value, {"type": "integer", "minimum": 1, "maximum": 31}, {"type": "string"}),
 ]
 Lifetime = Annotated[Table, Read(lifetime, {"x-definition": "Lifetime"})]
+Interval = Annotated[
+    str | Table,
+    Read(
+        lambda value: lifetime(value) if isinstance(value, dict) else _NAME(value),
+        _STRING,
+        {"x-definition": "Lifetime"},
+    ),
+]
 CostTable = Annotated[Cost, Read(cost, {"x-definition": "Cost"})]

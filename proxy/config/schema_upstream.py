@@ -20,6 +20,7 @@ from proxy.config.fields import (
     FieldName,
     FieldNames,
     Flag,
+    Interval,
     Lifetime,
     Methods,
     Name,
@@ -40,6 +41,7 @@ from proxy.config.fields import (
     Window,
 )
 from proxy.config.schema import Strict
+from proxy.config.series import ContainsFile, RoundFile
 
 
 class LimitFile(Strict):
@@ -190,6 +192,21 @@ class EndpointFile(Behaviour):
         default=False, description="The provider's usage fields are wrong here."
     )
     tags: Texts = Field(default=(), description="Names under which answers can be purged together.")
+    align: Interval | None = Field(
+        default=None,
+        description="Its answers hold candles, and end 1 s after theirs close: the query parameter"
+        " that names the interval (1m, 1d, 1M), or a table of how long they are.",
+    )
+    round: RoundFile | None = Field(
+        default=None,
+        description="Bring the ends of a range to when candles open: the same answer, one key.",
+    )
+    settled: Duration = Field(
+        default=0.0, description="TTL of a range that lies wholly in the past, as in 7d."
+    )
+    contains: ContainsFile | None = Field(
+        default=None, description="A longer answer that is stored holds a shorter one."
+    )
     batch: BatchFile | None = Field(default=None, description="How its requests share calls.")
 
 

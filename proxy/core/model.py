@@ -91,6 +91,8 @@ class Lifetimes:
     stale_if_error: float = 0.0
     keep: float = 0.0
     """After `ttl`: how long its validators may still confirm it (a 304 costs no body)."""
+    most: float | None = None
+    """Age beyond which it is neither fresh nor stale, whatever stretches: a candle has closed."""
 
     @property
     def usable(self) -> float:

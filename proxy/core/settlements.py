@@ -175,7 +175,12 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
     if not plan.validators or entry is None:
         return _unasked(exchange, plan, fetched)
     fresh = storing.freshened(
-        exchange.endpoint, entry, fetched, exchange.own, dropped=exchange.dropped
+        exchange.endpoint,
+        entry,
+        fetched,
+        exchange.own,
+        request=exchange.request,
+        dropped=exchange.dropped,
     )
     if not exchange.obey:
         write: Write = Touch(fresh)

@@ -13,7 +13,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from proxy.core import directives, freshness, variants
+from proxy.core import candles, directives, freshness, variants
 from proxy.core.fields import Fields, first, values, without
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.upstreams import Endpoint
@@ -73,6 +73,7 @@ def entry(
     )
     if lives.usable <= 0.0 or (endpoint.policy is Policy.IGNORE and lives.ttl <= 0.0):
         return Unstorable("no lifetime")
+    lives = _aligned(endpoint, request, fetched, reply.status, lives)
     obey = endpoint.policy is Policy.OBEY
     return Entry(
         key=variants.variant_key(key, reply.fields, request) if obey else key,
@@ -115,6 +116,7 @@ def freshened(
     fetched: Fetched,
     own: Lifetimes,
     *,
+    request: Request | None = None,
     dropped: Container[str] = frozenset(),
 ) -> Entry:
     """Return `stored` as a 304, or a HEAD's 200, leaves it (RFC 9111 sections 3.2, 4.3.4, 4.3.5).
@@ -126,15 +128,16 @@ def freshened(
     named = {name.lower() for name, _ in new}
     fields = stored_fields(endpoint.policy, without(stored.fields, named) + new, dropped)
     mine = _for_status(endpoint, own, stored.status)
+    lives = freshness.lifetimes(endpoint.policy, mine, stored.status, fields, fetched.received_at)
+    if request is not None:
+        lives = _aligned(endpoint, request, fetched, stored.status, lives)
     return replace(
         stored,
         fields=fields,
         requested_at=fetched.requested_at,
         received_at=fetched.received_at,
         initial_age=freshness.initial_age(endpoint.policy, fetched),
-        lifetimes=freshness.lifetimes(
-            endpoint.policy, mine, stored.status, fields, fetched.received_at
-        ),
+        lifetimes=lives,
         flags=flags(endpoint.policy, fields),
     )
 
@@ -237,6 +240,16 @@ def _unbidden(fetched: Fetched) -> str:
     if told or "public" in control or reply.status in freshness.HEURISTIC_STATUSES:
         return ""
     return "status"
+
+
+def _aligned(
+    endpoint: Endpoint, request: Request, fetched: Fetched, status: int, lives: Lifetimes
+) -> Lifetimes:
+    """Return the lifetimes that the candles in a reply leave it."""
+    if endpoint.align is None or status not in STORABLE:
+        return lives
+    generated_at = fetched.received_at - freshness.initial_age(endpoint.policy, fetched)
+    return candles.lived(endpoint, request.query, lives, fetched.requested_at, generated_at)
 
 
 def _for_status(endpoint: Endpoint, own: Lifetimes, status: int) -> Lifetimes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proxy.core.model import Policy
+from proxy.core.series import Contains, Span
 from proxy.core.shapes import Batch
 from proxy.core.tables import Table
 
@@ -192,6 +193,15 @@ class Endpoint:
     tags: tuple[str, ...] = ()
     batch: Batch | None = None
     """How its requests can share calls."""
+    align: str | Table | None = None
+    """How long the candles in its answers are: the parameter that names their interval (`1m`, `1d`,
+    `1M`), or a table of seconds. No answer outlives its candles."""
+    round: Span | None = None
+    """Parameters that are brought to when candles open."""
+    settled: float = 0.0
+    """TTL of a range that lies wholly in the past; 0: the same as of any other."""
+    contains: Contains | None = None
+    """How a longer answer holds a shorter one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _plausible(entry: Entry) -> bool:
         and lives.stale_while_revalidate >= 0.0
         and lives.stale_if_error >= 0.0
         and lives.keep >= 0.0
+        and (lives.most is None or lives.most >= 0.0)
     )
 
 

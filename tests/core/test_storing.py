@@ -340,3 +340,18 @@ def test_a_variant_is_stored_beside_the_others() -> None:
     assert made.key.startswith("k~")
     assert made.request_fields == (("foo", "1,2"),)
     assert (ignored.key, ignored.request_fields) == ("k", ())
+
+
+def test_candles_end_with_their_close_confirmed_or_new() -> None:
+    """What holds candles lives no longer than these, be it fetched or confirmed by a 304."""
+    minute = (NOW // 60 + 1) * 60
+    rule = replace(endpoint(Policy.IGNORE), align="interval")
+    request = Request("GET", "/x", "interval=1m", ())
+    reply = Reply(200, "OK", (("Content-Type", "application/json"),), b"[]")
+    made = storing.entry(rule, request, Fetched(reply, minute - 5, minute - 4), OWN, "k")
+    confirmed = Fetched(replace(reply, status=304), minute - 3, minute - 2)
+
+    assert not isinstance(made, storing.Unstorable)
+    fresh = storing.freshened(rule, made, confirmed, OWN, request=request)
+
+    assert (6, 4) == (made.lifetimes.usable, fresh.lifetimes.usable)
