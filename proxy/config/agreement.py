@@ -64,12 +64,17 @@ def check_listeners(main: Validated[ProxyFile], parts: Sequence[Part], settings:
 
 
 def check_clients(main: Validated[ProxyFile], settings: Settings) -> None:
-    """Complain of clients that name a port that is not there."""
+    """Complain of clients that name a port or an upstream that is not there."""
     ports = {listener.port for listener in settings.listeners}
+    names = {upstream.name for upstream in settings.upstreams}
     for rule in settings.clients.rules if settings.clients else ():
+        path: Path = ("clients", "named", rule.name)
         if rule.port is not None and rule.port not in ports:
+            main.complain((*path, "port"), f"nothing listens on port {rule.port}")
+        for name in sorted((rule.upstreams or frozenset()) - names):
             main.complain(
-                ("clients", "named", rule.name, "port"), f"nothing listens on port {rule.port}"
+                (*path, "upstreams"),
+                f"there is no upstream {name!r}; there is: {', '.join(sorted(names))}",
             )
 
 

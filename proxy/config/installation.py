@@ -1,12 +1,17 @@
 """The proxy's own part of the configuration: listeners, admin, store, ledger, log, clients."""
 
 import ipaddress
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 from proxy.config.addresses import Address, parse_address, store_kind
+from proxy.config.limits import limit
 from proxy.config.problems import Path
-from proxy.config.schema import ClientsFile, ListenerFile, ProxyFile, StoreFile
+from proxy.config.schema import ClientFile, ClientsFile, ListenerFile, ProxyFile, StoreFile
+from proxy.config.schema_upstream import LimitFile
 from proxy.config.settings import (
+    UNLISTED,
     AdminSettings,
     ClientRule,
     ClientSettings,
@@ -14,6 +19,8 @@ from proxy.config.settings import (
     StoreSettings,
 )
 from proxy.config.validation import Validated
+from proxy.core.spending import OWN
+from proxy.core.upstreams import Limit
 
 
 class Installation:
@@ -68,6 +75,8 @@ class Installation:
                     each.port,
                     each.weight or 1.0,
                     each.priority,
+                    None if each.upstreams is None else frozenset(each.upstreams),
+                    tuple(self._budgets(name, each)),
                 )
                 for name, each in file.named.items()
             ),
@@ -122,10 +131,19 @@ class Installation:
             self._validated.complain(path, f"there is no file {found}")
         return found
 
+    def _budgets(self, client: str, file: ClientFile) -> Iterator[Limit]:
+        for name, each in file.limits.items():
+            path = ("clients", "named", client, "limits", name)
+            given = LimitFile.model_construct(limit=each.limit, per=each.per, counts=each.counts)
+            made = limit(name, given, path, self._validated.complain)
+            yield replace(made, name=f"{OWN}{client}/{name}", of="client")
+
     def _check_clients(self, file: ClientsFile) -> None:
         tokens: dict[str, str] = {}
         for name, each in file.named.items():
             path = ("clients", "named", name)
+            if name == UNLISTED:
+                self._validated.complain(path, "is what all clients are called that have no name")
             if each.weight <= 0:
                 self._validated.complain((*path, "weight"), "must be more than 0")
             if each.token and tokens.setdefault(each.token, name) != name:

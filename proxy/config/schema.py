@@ -18,6 +18,7 @@ from proxy.config.fields import (
     Text,
     Texts,
     Urgency,
+    Window,
 )
 
 
@@ -126,6 +127,16 @@ class LogFile(Strict):
     )
 
 
+class BudgetFile(Strict):
+    """A client's own budget."""
+
+    limit: Amount = Field(description="Tokens in a window.")
+    per: Window = Field(description="A duration, or minute, hour, day, month of the calendar.")
+    counts: Literal["cost", "requests"] = Field(
+        default="cost", description="A call spends what it costs, or 1."
+    )
+
+
 class ClientFile(Strict):
     """A client, known by any of its marks."""
 
@@ -143,6 +154,14 @@ class ClientFile(Strict):
     priority: Urgency | None = Field(
         default=None, description="0 goes first, 7 last (RFC 9218); overrides what it asks for."
     )
+    upstreams: Texts | None = Field(
+        default=None, description="The upstreams that it may use. Default: all."
+    )
+    limits: dict[Name, BudgetFile] = Field(
+        default_factory=dict,
+        description="What it may spend of each upstream, by itself, beside the upstream's limits."
+        " Nobody waits for a budget: what exceeds it is refused, or answered from the cache.",
+    )
 
 
 class ClientsFile(Strict):
@@ -150,7 +169,8 @@ class ClientsFile(Strict):
 
     auto: Flag = Field(
         default=False,
-        description="Let unlisted names (`http://P/~name/…`) in, each with weight 1.",
+        description="Let everybody else in too, each name (`http://P/~name/…`) or address with"
+        " weight 1; together they are `unlisted` in metrics.",
     )
     named: dict[Name, ClientFile] = Field(
         default_factory=dict,

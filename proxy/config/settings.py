@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.config.problems import Problem
-from proxy.core.upstreams import Upstream
+from proxy.core.upstreams import Limit, Upstream
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,14 @@ class ClientRule:
     port: int | None = None
     weight: float = 1.0
     priority: int | None = None
+    upstreams: frozenset[str] | None = None
+    """Names of those it may use; None: all."""
+    limits: tuple[Limit, ...] = ()
+    """Its own budget at each upstream; their names begin with `~` and its own."""
+
+
+UNLISTED = "unlisted"
+"""The label of all that `auto` lets in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class ClientSettings:
 
     rules: tuple[ClientRule, ...] = ()
     auto: bool = False
-    """Unlisted names may, each with weight 1."""
+    """So may everybody else, each with weight 1."""
 
 
 @dataclass(frozen=True, slots=True)

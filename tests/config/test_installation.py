@@ -12,6 +12,7 @@ from proxy.config.settings import (
     Settings,
     StoreSettings,
 )
+from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 
 Configure = Callable[..., Settings]
 
@@ -42,7 +43,7 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
         "  auto: true\n"
         "  named:\n"
         "    grid: {token: t, addresses: 10.0.0.0/8, port: 8090, weight: 2, priority: 1}\n"
-        "    other: {}\n"
+        "    other: {upstreams: [], limits: {day: {limit: 9, per: day, counts: requests}}}\n"
         "admin: {listen: '0.0.0.0:9', token: secret, hosts: [ops.example.org]}\n"
         "store: sqlite:/var/x.db\n"
         "ledger:\n"
@@ -63,10 +64,13 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
         Listener("::", 8443, False, tmp_path / "cert.pem", tmp_path / "key.pem"),  # noqa: FBT003 - loopback
         Listener("localhost", 8090),
     )
+    budget = Limit(
+        "~other/day", 9, CalendarUnit.DAY, Algorithm.FIXED_WINDOW, of="client", counts="requests"
+    )
     assert settings.clients == ClientSettings(
         (
             ClientRule("grid", "t", ("10.0.0.0/8",), 8090, 2.0, 1),
-            ClientRule("other"),
+            ClientRule("other", upstreams=frozenset(), limits=(budget,)),
         ),
         auto=True,
     )

@@ -4,9 +4,10 @@ import base64
 
 import pytest
 
-from proxy.config.settings import ClientRule, ClientSettings
+from proxy.config.settings import UNLISTED, ClientRule, ClientSettings
 from proxy.core.fields import Fields
 from proxy.core.model import Client
+from proxy.core.upstreams import Algorithm, Limit
 from proxy.http.known_clients import Identified, KnownClients, Refusal
 
 RULES = (
@@ -41,7 +42,8 @@ def who(
     found = clients.identify(fields, peer, port, path)
     if isinstance(found, Refusal):
         return str(found.status)
-    return found.client.name or f"[{found.client.identity}]"
+    listed = found.client.name != UNLISTED
+    return found.client.name if listed else f"[{found.client.identity}]"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,11 @@ def who(
         (token("t2"), "192.0.2.1", "/x", 80, "403", "403"),
         ((), "192.0.2.1", "/~named/x", 80, "named", "named"),
         ((), "192.0.2.1", "/~other/x", 80, "403", "[other]"),
+        ((), "", "/x", 80, "401", "[]"),
+        (basic("theirs:own"), "10.1.2.3", "/x", 80, "near", "near"),
+        (basic("theirs:own"), "192.0.2.1", "/~named/x", 80, "named", "named"),
+        (basic("x:t1"), "192.0.2.1", "/~tokened/x", 80, "tokened", "tokened"),
+        (basic("x:wrong"), "192.0.2.1", "/~tokened/x", 80, "401", "401"),
         (basic("other:"), "192.0.2.1", "/x", 80, "403", "[other]"),
         ((("Authorization", "Bearer t1"),), "192.0.2.1", "/x", 80, "401", "[192.0.2.1]"),
         ((("Authorization", "Basic !!"),), "192.0.2.1", "/x", 80, "401", "[192.0.2.1]"),
@@ -105,3 +112,45 @@ def test_a_refusal_shows_no_token() -> None:
     assert isinstance(found, Refusal)
     assert found.fields == (("WWW-Authenticate", 'Basic realm="quota-proxy"'),)
     assert not {"t1", "wrong"} & set(found.detail.split())
+
+
+@pytest.mark.parametrize(
+    ("fields", "peer", "path", "kept"),
+    [
+        (basic("theirs:own"), "10.1.2.3", "/x", True),
+        (basic("theirs:own"), "192.0.2.1", "/~named/x", True),
+        (basic("named:"), "192.0.2.1", "/x", False),
+        (basic("x:t1"), "192.0.2.1", "/x", False),
+        (basic("x:t1"), "192.0.2.1", "/~tokened/x", False),
+    ],
+)
+def test_whose_basic_credentials_are(fields: Fields, peer: str, path: str, *, kept: bool) -> None:
+    """Those that say who asks go no further; a known client's others are for the provider."""
+    found = CLOSED.identify(fields, peer, 80, path)
+
+    assert isinstance(found, Identified)
+    assert (fields if kept else ()) == found.fields
+
+
+def test_all_that_a_rule_gives() -> None:
+    """Weight, class, upstreams and budget of the rule are the client's; the unlisted have none."""
+    budget = Limit("~grid/minute", 9, 60.0, Algorithm.SLIDING_WINDOW, of="client")
+    rule = ClientRule("grid", weight=2.0, upstreams=frozenset({"a"}), limits=(budget,))
+    clients = KnownClients(ClientSettings((rule,), auto=True))
+    grid = clients.identify((), "192.0.2.1", 80, "/~grid/x")
+    other = clients.identify((), "192.0.2.1", 80, "/~other/x")
+
+    assert isinstance(grid, Identified)
+    assert isinstance(other, Identified)
+    assert Client("grid", "grid", 2.0, None, frozenset({"a"}), (budget,)) == grid.client
+    assert Client(UNLISTED, "other") == other.client
+
+
+def test_rules_change_while_it_runs() -> None:
+    """After a reload the next request meets the new rules, and what was learnt is asked again."""
+    clients = KnownClients(ClientSettings(RULES))
+    before = clients.generation
+    clients.configure(ClientSettings((ClientRule("new"),)))
+
+    assert before != clients.generation
+    assert ["403", "new"] == [who(clients, path=f"/~{name}/x") for name in ("named", "new")]
