@@ -60,11 +60,13 @@ class Front:
         bounds: Bounds | None = None,
         patience: Patience | None = None,
         on_error: Callable[[BaseException], None] | None = None,
+        on_refused: Callable[[str], None] | None = None,
         accelerate: bool = True,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
-        """Take the flow, who decides who asks, and what is to be told of a bug in the house.
+        """Take the flow, who decides who asks, and what is told of bugs and of those refused here.
 
+        `on_refused` gets the fixed word of the problem; what the flow refuses is its own to tell.
         Must be made where the event loop runs.
         """
         self.patience = patience or Patience()
@@ -72,6 +74,7 @@ class Front:
         self._clients = clients or OpenClients()
         self._bounds = bounds or Bounds()
         self._on_error = on_error or (lambda _: None)
+        self._on_refused = on_refused or (lambda _: None)
         self._wire = Wire(wall)
         self._accelerator = Accelerator(flow, self._wire) if accelerate and SHORT else None
         self._generation = self._clients.generation
@@ -182,6 +185,7 @@ class Front:
 
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""
+        self._on_refused(answer.account.detail)
         await self._wire.send(inbound, inbound.message.method, None, answer, close=True)
         return CLOSE
 

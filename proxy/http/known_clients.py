@@ -108,7 +108,7 @@ def _refused_unknown(name: str) -> Refusal:
     if name:
         return Refusal(403, "Not let in", "the configuration names no such client")
     wanted = f"say who you are: a token in {TOKEN_FIELD}, or http://name:token@…"
-    return Refusal(401, "Who asks?", wanted, CHALLENGE)
+    return Refusal(401, "Client unknown", wanted, CHALLENGE)
 
 
 def _refused_token(name: str) -> Refusal:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from proxy.answer import Account, Answer, Problem
+from proxy.config.settings import ClientRule, ClientSettings
 from proxy.core.model import Entry, Lifetimes, Request, Verdict
 from proxy.core.spending import Level
 from proxy.http.front import Bounds
+from proxy.http.known_clients import KnownClients
 from tests.http.conftest import Standing, standing, until, whole
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -358,3 +360,19 @@ async def test_a_refused_client_is_told_how_to_say_who_it_is() -> None:
         heard = await client.ask(GET % b"")
         assert (heard.status, heard.first("www-authenticate")) == (401, "Basic")
         assert house.flow.asked == []
+
+
+async def test_who_is_turned_away_is_told_why_and_counted() -> None:
+    """401 says how to name oneself, 403 that it is no use; each is told once, by a fixed word."""
+    refused: list[str] = []
+    clients = KnownClients(ClientSettings((ClientRule("grid"),)))
+    async with standing(clients=clients, on_refused=refused.append) as house:
+        heard = []
+        for path in (b"/x", b"/~other/x", b"/~grid/x"):
+            async with house.raw() as client:
+                heard.append(await client.ask(b"GET %b HTTP/1.1\r\nHost: P\r\n\r\n" % path))
+
+    assert [401, 403, 200] == [each.status for each in heard]
+    assert heard[0].first("www-authenticate") == 'Basic realm="quota-proxy"'
+    assert ["client-unknown", "not-let-in"] == refused
+    assert ["grid"] == [asked.client.name for asked in house.flow.asked]
