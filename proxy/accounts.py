@@ -37,14 +37,19 @@ from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint, Upstream
 from proxy.forwards import Forwarded
 from proxy.ports import Ledger
+from proxy.stretches import Stretches
+
+STRETCHED = "stretched"
+"""The detail of a hit that is one because its TTL has grown."""
 
 
 class Accounts:
     """Builds answers."""
 
     def __init__(self, ledger: Ledger) -> None:
-        """Take the ledger whose figures `RateLimit` shows."""
+        """Take the ledger whose figures `RateLimit` shows, and lifetimes follow."""
         self._ledger = ledger
+        self.stretches = Stretches(ledger)
 
     # ── From the cache ──
 
@@ -53,11 +58,14 @@ class Accounts:
     ) -> Answer:
         """Answer from an entry as it stands."""
         age = entry.age(now)
+        lives = self.stretches.lifetimes(ask.match, entry, now)
+        if verdict is Verdict.HIT and entry.lifetimes.ttl <= age < lives.ttl:
+            detail = f"{STRETCHED}, {detail}" if detail else STRETCHED
         account = self._account(
             ask,
             verdict,
             age=age,
-            ttl=entry.lifetimes.ttl - age,
+            ttl=lives.ttl - age,
             detail=detail,
             collapsed=False,
         )
@@ -91,7 +99,7 @@ class Accounts:
             forward_reason=plan.forward_reason,
             forward_status=settlement.forward_status,
             stored=settlement.stored,
-            collapsed=joined,
+            collapsed=joined or settlement.verdict is Verdict.JOINED,
             detail=settlement.detail or plan.detail,
         )
         if isinstance(reply, Entry):
@@ -192,7 +200,7 @@ class Accounts:
 
     def _levels(self, upstream: Upstream, endpoint: Endpoint, client: Client) -> tuple[Level, ...]:
         """Return how the limits stand that this client spends from; no one else's credential."""
-        scope = buckets(upstream, endpoint)
+        scope = costs.buckets(upstream, endpoint)
         if client.limits:
             scope |= {limit.name for limit in client.limits}
         return tuple(level for level in self._ledger.levels(upstream.name) if level.bucket in scope)
@@ -245,16 +253,6 @@ class Accounts:
             content_length=head.content_length,
             no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(head.fields),
         )
-
-
-def buckets(upstream: Upstream, endpoint: Endpoint) -> frozenset[str]:
-    """Return the names of the counts that requests of an endpoint spend from."""
-    named = {limit for limit, _ in endpoint.cost.named}
-    return frozenset(
-        costs.bucket(limit, endpoint)
-        for limit in upstream.limits
-        if limit.scope == "all" or limit.name in named
-    )
 
 
 def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fields:

@@ -19,7 +19,7 @@ from proxy.admin.app import make_admin
 from proxy.admin.doors import Doors
 from proxy.admin.house import House
 from proxy.admin.journal import Journal
-from proxy.admin.observations import MEMORY_BYTES, WAITING, Observations
+from proxy.admin.observations import MEMORY_BYTES, STRETCH, STRETCHING, WAITING, Observations
 from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
 from proxy.cache import Cache
@@ -119,7 +119,7 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         observations = Observations()
         observer = Journal(observations)
         tasks = Tasks(on_error)
-        kept = await stack.enter_async_context(opened(settings, observer))
+        kept = await stack.enter_async_context(opened(settings, observer, worker))
         client = open_client()
         stack.push_async_callback(client.close)
         stack.push_async_callback(tasks.close, SETTLING)
@@ -161,7 +161,7 @@ def _flow(
     parts = FlowParts(
         cache=cache,
         flights=flights,
-        fetches=Fetches(calls, cache, tasks, time, clock.steady_wall),
+        fetches=Fetches(calls, cache, tasks, time, clock.steady_wall, kept.fleet),
         forwards=Forwards(calls, cache, tasks, clock.steady_wall),
         accounts=accounts,
         hits=Hits(first_level, accounts, observer),
@@ -170,11 +170,12 @@ def _flow(
         now=clock.steady_wall,
         secret=settings.store.namespace.encode(),
     )
-    return Flow(parts, Routes(settings.upstreams)), _held(settings, queues, first_level)
+    held = _held(settings, queues, first_level, accounts)
+    return Flow(parts, Routes(settings.upstreams)), held
 
 
 def _held(
-    settings: Settings, queues: Queues, first_level: Memory
+    settings: Settings, queues: Queues, first_level: Memory, accounts: Accounts
 ) -> Callable[[], dict[Labels, float]]:
     """Return what says how much this process holds at the moment."""
     names = [upstream.name for upstream in settings.upstreams]
@@ -182,6 +183,9 @@ def _held(
     def gauges() -> dict[Labels, float]:
         held: dict[Labels, float] = {(MEMORY_BYTES,): float(first_level.figures().bytes)}
         held.update({(WAITING, name): float(queues.length(name)) for name in names})
+        for (upstream, endpoint), factor in accounts.stretches.factors.items():
+            held[STRETCH, upstream, endpoint] = factor
+            held[STRETCHING, upstream, endpoint] = 1.0
         return held
 
     return gauges

@@ -15,6 +15,13 @@ The interleavings that `_read` defends against:
     3. the store still has the old entry.
     So a key that the store is about to forget is not asked of it, and what was asked of it before
     goes into no level.
+
+The interleaving that `_put` defends against (the store does likewise):
+    1. a flight is late, and another process, which took its lead, stores what it fetched later;
+    2. a request here reads that from the store;
+    3. the late flight lands, with what is older.
+    So an entry never takes the place of one that was received later, unless that one claims to
+    come from the future.
 """
 
 import asyncio
@@ -43,29 +50,38 @@ class Cache:
         """Return what the first level holds, without waiting."""
         return self._first_level.get(key)
 
-    async def stored(self, key: str, now: float) -> tuple[Entry, ...]:
-        """Return every variant that is stored under a primary key."""
-        entry = await self._read(key, now)
+    async def stored(self, key: str, now: float, *, anew: bool = False) -> tuple[Entry, ...]:
+        """Return every variant that is stored under a primary key.
+
+        `anew`: the store is asked even where the first level has something fresh.
+        """
+        entry = await self._read(key, now, anew=anew)
         if entry is None:
             return ()
         if INDEX not in entry.flags:
             return (entry,)
-        variants = await asyncio.gather(*(self._read(each, now) for each in listed(entry)))
+        variants = await asyncio.gather(
+            *(self._read(each, now, anew=anew) for each in listed(entry))
+        )
         return tuple(variant for variant in variants if variant is not None)
 
     def adopt(self, entry: Entry) -> None:
         """Put an entry into the first level alone: what it was made of is in the store."""
         self._first_level.put(entry)
 
-    def write(self, write: Write, now: float, targets: Iterable[str] = ()) -> None:
-        """Do what a settlement says; `targets` are the keys that an invalidation names."""
+    def write(
+        self, write: Write, now: float, targets: Iterable[str] = ()
+    ) -> tuple["asyncio.Task[None]", ...]:
+        """Do what a settlement says; `targets` are the keys that an invalidation names.
+
+        Return what puts it into the store behind the answer.
+        """
         match write:
             case Put(entry, index):
-                self._put(entry, now)
-                if index is not None:
-                    self._put(index, now)
+                both = (entry,) if index is None else (entry, index)
+                return tuple(filter(None, [self._put(each, now) for each in both]))
             case Touch(entry):
-                self._put(entry, now)
+                return tuple(filter(None, [self._put(entry, now)]))
             case Invalidate():
                 for key in targets:
                     self._forget(key)
@@ -73,6 +89,7 @@ class Cache:
                 pass
             case _:
                 assert_never(write)
+        return ()
 
     def _forget(self, key: str) -> None:
         self._first_level.delete(key)
@@ -89,9 +106,9 @@ class Cache:
 
         self._tasks.start(delete(), "delete")
 
-    async def _read(self, key: str, now: float) -> Entry | None:
+    async def _read(self, key: str, now: float, *, anew: bool = False) -> Entry | None:
         entry = self._first_level.get(key)
-        if entry is not None and entry.age(now) < entry.lifetimes.ttl:
+        if not anew and entry is not None and entry.age(now) < entry.lifetimes.ttl:
             return entry
         if key in self._forgetting:
             return entry
@@ -105,8 +122,9 @@ class Cache:
             self._first_level.put(kept)
         return kept
 
-    def _put(self, entry: Entry, now: float) -> None:
-        self._first_level.put(entry)
+    def _put(self, entry: Entry, now: float) -> "asyncio.Task[None] | None":
+        there = self._first_level.get(entry.key)
+        if there is None or not entry.received_at < there.received_at <= now:
+            self._first_level.put(entry)
         keep = entry.lifetimes.usable - entry.age(now)
-        if keep > 0:
-            self._tasks.start(self._store.put(entry, keep), "put")
+        return self._tasks.start(self._store.put(entry, keep), "put") if keep > 0 else None

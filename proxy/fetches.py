@@ -16,7 +16,7 @@ The interleaving that `_let_go` defends against:
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
@@ -25,6 +25,7 @@ from proxy.calls import Answered, Call, CallResult, Calls
 from proxy.compositions import is_member
 from proxy.core import outbound, plans, variants
 from proxy.core.codings import GZIP, gunzip
+from proxy.core.landings import Ending
 from proxy.core.model import (
     Denied,
     Entry,
@@ -32,16 +33,19 @@ from proxy.core.model import (
     Failure,
     Fetch,
     Fetched,
+    Nothing,
     Outcome,
     Policy,
     Reply,
     Settlement,
+    Verdict,
 )
 from proxy.core.routing import Routes
 from proxy.core.spending import is_own
 from proxy.flights import Flight
 from proxy.gatherings import Gatherings
-from proxy.ports import BrokenExchangeError, Outbound
+from proxy.leads import Leads, Led
+from proxy.ports import BrokenExchangeError, Fleet, Outbound
 from proxy.queues import Overloaded
 from proxy.tasks import Tasks
 
@@ -84,14 +88,16 @@ class Fetches:
         tasks: Tasks,
         time: Callable[[], float],
         now: Callable[[], float],
+        fleet: Fleet,
     ) -> None:
-        """Take the calls to make, where to store, and the clocks of durations and of entries."""
+        """Take what makes calls, the cache, both clocks (of durations, of entries), the fleet."""
         self._calls = calls
         self._cache = cache
         self._tasks = tasks
         self._time = time
         self._now = now
         self._arriving: dict[str, Arriving] = {}
+        self._leads = Leads(fleet, cache, tasks, time, now)
         self.gatherings = Gatherings(calls, tasks, self._prepared, Routes(()))
 
     def arriving(self, key: str) -> Arriving | None:
@@ -100,14 +106,28 @@ class Fetches:
         return found if found is not None and found.arrival.joinable else None
 
     async def fly(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> Landing:
-        """Fetch for everyone who waits for `flight`."""
+        """Fetch for everyone who waits for `flight`, or take what another process has fetched."""
+        led = await self._leads.lead(flight.key, asked, plan)
+        match led:
+            case Entry():
+                return _followed(asked, led, self._now())
+            case Failed():
+                return self._settled(asked, plan, led)
+            case Led():
+                with led:
+                    return await self._flown(flight, asked, plan, led)
+            case _:
+                assert_never(led)
+
+    async def _flown(self, flight: Flight[Landing], asked: Asked, plan: Fetch, led: Led) -> Landing:
         result = await self._call(flight, asked, plan)
         if isinstance(result, Overloaded):
+            led.land(Ending.FAILED)
             return result
         if isinstance(result, Answered) and isinstance(result.body, Arrival):
-            return self._handed_on(flight, asked, plan, result, result.body)
+            return self._handed_on(flight, asked, plan, result, result.body, led)
         settled = self._settled(asked, plan, result)
-        self._cache.write(settled.settlement.write, self._now())
+        led.settled(settled.settlement, self._cache.write(settled.settlement.write, self._now()))
         return settled
 
     async def _call(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
@@ -192,18 +212,26 @@ class Fetches:
         )
 
     def _handed_on(
-        self, flight: Flight[Landing], asked: Asked, plan: Fetch, head: Answered, arrival: Arrival
+        self,
+        flight: Flight[Landing],
+        asked: Asked,
+        plan: Fetch,
+        head: Answered,
+        arrival: Arrival,
+        led: Led,
     ) -> Arriving:
         landing = Arriving(head, arrival, self._settled(asked, plan, head))
         self._tasks.start(_let_go(flight, arrival), f"let go {flight.key}")
-        storing = self._store_when_whole(flight.key, asked, plan, landing)
+        storing = self._store_when_whole(flight.key, asked, plan, landing, led)
         self._tasks.start(storing, f"store {flight.key}")
         if landing.settled.settlement.stored:
             self._arriving[flight.key] = landing
+        else:
+            led.land(Ending.OWN)
         return landing
 
     async def _store_when_whole(
-        self, key: str, asked: Asked, plan: Fetch, landing: Arriving
+        self, key: str, asked: Asked, plan: Fetch, landing: Arriving, led: Led
     ) -> None:
         """Store a body that was handed on, if it comes whole and is not too large."""
         head, arrival = landing.answered, landing.arrival
@@ -216,8 +244,9 @@ class Fetches:
         else:
             if whole is not None:
                 settlement = self.settle(asked, plan, fetched(head, whole))
-                self._cache.write(settlement.write, self._now())
+                led.settled(settlement, self._cache.write(settlement.write, self._now()))
         finally:
+            led.land(Ending.OWN)  # unless it is stored: too large, or broken
             if self._arriving.get(key) is landing:
                 del self._arriving[key]
 
@@ -227,6 +256,16 @@ def _another_may(asked: Asked, plan: Fetch, landing: Settled, denied: Denied) ->
     if is_own(denied.limit):
         return denied.limit not in {limit.name for limit in asked.request.client.limits}
     return plan.fallback is None and asked.waits_until > landing.waited_until
+
+
+def _followed(asked: Asked, entry: Entry, now: float) -> Settled:
+    """Return the landing of a flight that took what another process has fetched."""
+    reply = Reply(entry.status, entry.reason, entry.fields, entry.body, entry.encoding)
+    return Settled(
+        Fetched(reply, entry.requested_at, entry.received_at),
+        Settlement(entry, Nothing(), Verdict.JOINED, stored=True, age=entry.age(now)),
+        asked.waits_until,
+    )
 
 
 async def _let_go(flight: Flight[Landing], arrival: Arrival) -> None:

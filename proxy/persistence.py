@@ -1,4 +1,4 @@
-"""Store and ledger as configured: opened in the right order, closed in the other.
+"""Store, ledger and fleet as configured: opened in the right order, closed in the other.
 
 An unreachable one does not keep the proxy from starting: it says so, works on the first level
 alone, and finds the store when it is back. Counts stand in a file of their own beside the cache:
@@ -19,10 +19,12 @@ from proxy.backends.redis import Redis
 from proxy.config.settings import Settings, StoreSettings
 from proxy.core.spending import Level
 from proxy.core.upstreams import Limit, Upstream
+from proxy.fleet.alone import Alone
 from proxy.observation import Observer
-from proxy.ports import Ledger, Store
+from proxy.ports import Fleet, Ledger, Store
 from proxy.store.nowhere import Nowhere
 from proxy.store.operations import StoreFigures
+from proxy.workers import Worker
 
 _log = structlog.get_logger("persistence")
 
@@ -69,17 +71,28 @@ class KeptLedger(Ledger, Protocol):
         ...
 
 
+class KeptFleet(Fleet, Protocol):
+    """A fleet with its life."""
+
+    async def open(self) -> None:
+        """Be there for the others."""
+
+    async def close(self) -> None:
+        """Part from the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept outside this process."""
+    """What is kept outside this process, and who else keeps it."""
 
     store: KeptStore
     ledger: KeptLedger
+    fleet: KeptFleet
 
 
 @asynccontextmanager
-async def opened(settings: Settings, observer: Observer) -> AsyncIterator[Kept]:
-    """Open store and ledger for as long as the context lasts."""
+async def opened(settings: Settings, observer: Observer, worker: Worker) -> AsyncIterator[Kept]:
+    """Open store, ledger and fleet for as long as the context lasts."""
     async with AsyncExitStack() as stack:
         connections = _Connections(stack)
         store = await _store(settings.store, observer, connections)
@@ -88,8 +101,11 @@ async def opened(settings: Settings, observer: Observer) -> AsyncIterator[Kept]:
         stack.push_async_callback(ledger.close)
         for name, each in (("store", store), ("ledger", ledger)):
             await _open(name, each)
+        fleet = await _fleet(settings.store, worker, connections)
+        stack.push_async_callback(fleet.close)
+        await fleet.open()
         store.on_change(_say)
-        yield Kept(store, ledger)
+        yield Kept(store, ledger, fleet)
 
 
 async def _open(name: str, kept: KeptStore | KeptLedger) -> None:
@@ -174,6 +190,22 @@ async def _ledger(settings: Settings, connections: _Connections) -> KeptLedger:
             from proxy.ledger.memory import MemoryLedger  # noqa: PLC0415 - only where it is used
 
             return MemoryLedger(limits)
+
+
+async def _fleet(settings: StoreSettings, worker: Worker, connections: _Connections) -> KeptFleet:
+    """Return those with whom the store is shared."""
+    match settings.kind:
+        case "redis":
+            from proxy.fleet.redis import RedisFleet  # noqa: PLC0415 - only where it is used
+
+            redis = await connections.redis(settings)
+            return RedisFleet(redis, namespace=settings.namespace)
+        case "sqlite" if worker.count > 1 and worker.run_dir:
+            from proxy.fleet.machine import MachineFleet  # noqa: PLC0415 - only where it is used
+
+            return MachineFleet(Path(worker.run_dir), worker.index, worker.count)
+        case _:
+            return Alone()
 
 
 def _ledger_file(settings: Settings) -> Path:

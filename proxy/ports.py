@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy.core.fields import Fields
+from proxy.core.landings import NONE, Ending, Landed
 from proxy.core.model import Denied, Entry, Failed, Failure
 from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.core.upstreams import Upstream
@@ -124,4 +125,27 @@ class Ledger(Protocol):
 
     def held_for(self, upstream: str) -> float:
         """Return for how many more seconds the upstream is held, as last known here; else 0."""
+        ...
+
+
+class Lead(Protocol):
+    """The lead of one flight among all processes that share a store, renewed until it lands."""
+
+    inherited: bool
+    """Another had it before and did not tell of a landing: what it left may be in the store."""
+
+    async def land(self, ending: Ending, stamp: float = NONE) -> None:
+        """Wake those who follow, and give up the lead. A lost fleet never raises."""
+        ...
+
+
+class Fleet(Protocol):
+    """The processes that share a store: one of them flies for all who want the same key."""
+
+    async def lead(self, key: str, known: float) -> Lead | Landed | None:
+        """Return the lead of a key's flight, or how another's ended, once it has.
+
+        `known`: `received_at` of the newest entry that the caller has (`NONE` for none): that
+        landing is no news to it. None: there is nobody to tell, or the fleet cannot be asked.
+        """
         ...

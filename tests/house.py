@@ -15,12 +15,13 @@ from proxy.core.routing import Routes, parse_template
 from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.core.upstreams import Algorithm, Credentials, Endpoint, Limit, Upstream
 from proxy.fetches import Fetches, Landing
+from proxy.fleet.alone import Alone
 from proxy.flights import Flights
 from proxy.flow import Flow, FlowParts
 from proxy.forwards import Forwards
 from proxy.hits import Hits
 from proxy.observation import CallObservation, HoldObservation, Observation, StoreObservation
-from proxy.ports import BrokenExchangeError, Exchange, Outbound
+from proxy.ports import BrokenExchangeError, Exchange, Fleet, Outbound
 from proxy.queues import Queues
 from proxy.tasks import Tasks
 
@@ -217,13 +218,15 @@ def upstream(*endpoints: Endpoint, **settings: object) -> Upstream:
 class House:
     """A flow and everything beneath it, with a clock that the test turns."""
 
-    def __init__(self, *upstreams: Upstream) -> None:
+    def __init__(
+        self, *upstreams: Upstream, fleet: Fleet | None = None, store: DictStore | None = None
+    ) -> None:
         self.clock = 1_000_000.0
         self.errors: list[BaseException] = []
         self.tasks = Tasks(lambda _, error: self.errors.append(error))
         self.ledger = OpenLedger()
         self.provider = ScriptedUpstream(lambda: self.clock)
-        self.store = DictStore()
+        self.store = store or DictStore()
         self.first_level = DictLevel()
         self.recorder = Recorder()
         time = asyncio.get_running_loop().time
@@ -245,7 +248,9 @@ class House:
         parts = FlowParts(
             cache=cache,
             flights=flights,
-            fetches=Fetches(self.calls, cache, self.tasks, time, lambda: self.clock),
+            fetches=Fetches(
+                self.calls, cache, self.tasks, time, lambda: self.clock, fleet or Alone()
+            ),
             forwards=Forwards(self.calls, cache, self.tasks, lambda: self.clock),
             accounts=accounts,
             hits=Hits(self.first_level, accounts, self.recorder),

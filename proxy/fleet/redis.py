@@ -1,0 +1,253 @@
+"""A fleet on one Redis: whoever takes a key's lease leads, and its landing wakes who follows.
+
+Rules
+- A lease is a hash with an end: `led` (the leader's token) and a field for each follower's channel.
+  All that is done to it is done by scripts, so every step is atomic. The leader renews it while it
+  flies. A leader that dies leaves it to end: within `LEASE` the first who asks then leads.
+- Each process listens on one channel of its own, whatever it waits for, and the landing is told to
+  those alone who follow. A message is a hint: one that is missed costs no more than the lease.
+- A landing that stored something is remembered for `REMEMBERED`, for those who looked into the
+  store before it and ask only now.
+- Fencing is the store's: an entry never takes the place of one that was received later, so a leader
+  that comes late overwrites nothing newer (`proxy.store.redis`).
+- Redis lost: everybody leads. That saves no call, and the ledger still counts.
+
+The interleaving that `lead` defends against by listening before it asks:
+    1. B asks, and the script writes it down as a follower of A;
+    2. A lands, and B is told, on another connection than the one it asked on;
+    3. the answer to 1 comes: B would begin to listen only now, and hear nothing until the lease
+       would have ended.
+
+The interleaving that `REMEMBERED` and `known` defend against:
+    1. B looks into the store: nothing there;
+    2. A, which leads, stores, lands, and gives its lease up;
+    3. B asks, is the first, leads, and fetches again what is in the store already.
+    So B is told of the landing instead, unless it knows of it: its stamp is B's own entry's.
+
+The interleaving that `inherited` defends against:
+    1. A stores and dies before it tells of its landing;
+    2. the lease ends, B takes it, and fetches again what is in the store already.
+    So whoever leads after another without having heard of a landing is told to look first.
+
+The interleaving that `_taken` defends against:
+    1. B asks for the lead;
+    2. its last client goes, so B is cancelled;
+    3. the script gives B the lead, which nobody would use, and all others wait for it to end.
+    So who is cancelled while it asks gives up what it may have got.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from typing import Any, Final
+
+import structlog
+
+from proxy.backends.errors import BackendError, BackendReplyError
+from proxy.backends.redis import Redis, Script
+from proxy.core.landings import NONE, Ending, Landed
+from proxy.tasks import Tasks
+
+LEASE: Final = 2.0
+"""Seconds after which a leader that does not renew its lease has lost it."""
+RENEWALS: Final = 4
+"""How many times a lease is renewed in its own length: so many may be late."""
+REMEMBERED: Final = 5.0
+"""Seconds for which a landing is told to those who ask after it."""
+
+_log = structlog.get_logger("fleet")
+
+_ASK: Final = Script(
+    """
+    local led, landed = unpack(redis.call('HMGET', KEYS[1], 'led', 'landed'))
+    if led then
+        redis.call('HSET', KEYS[1], '>' .. ARGV[3], '')
+        return {'follow', redis.call('PTTL', KEYS[1])}
+    end
+    if landed and landed ~= ARGV[4] then
+        return {'landed', landed}
+    end
+    redis.call('DEL', KEYS[1])
+    redis.call('HSET', KEYS[1], 'led', ARGV[1])
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    return {'lead'}
+    """
+)
+_RENEW: Final = Script(
+    """
+    if redis.call('HGET', KEYS[1], 'led') ~= ARGV[1] then
+        return 0
+    end
+    return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    """
+)
+# PUBLISH may be forbidden to us by an ACL: then who follows learns of it when the lease ends.
+_LAND: Final = Script(
+    """
+    if redis.call('HGET', KEYS[1], 'led') ~= ARGV[1] then
+        return 0
+    end
+    local fields = redis.call('HKEYS', KEYS[1])
+    redis.call('DEL', KEYS[1])
+    if ARGV[4] ~= '0' then
+        redis.call('HSET', KEYS[1], 'landed', ARGV[3])
+        redis.call('PEXPIRE', KEYS[1], ARGV[4])
+    end
+    for _, field in ipairs(fields) do
+        if string.sub(field, 1, 1) == '>' then
+            redis.pcall('PUBLISH', string.sub(field, 2), ARGV[2])
+        end
+    end
+    return 1
+    """
+)
+
+
+class RedisLead:
+    """The lead of one flight, renewed until it is told how the flight ended."""
+
+    def __init__(self, fleet: "RedisFleet", key: str, token: str, *, inherited: bool) -> None:
+        """Take the fleet, the flight's key, and what proves that the lead is ours."""
+        self.inherited = inherited
+        self._fleet = fleet
+        self._key = key
+        self._token = token
+        self._renewing = fleet.tasks.start(self._renew(), f"renew {key}")
+
+    async def land(self, ending: Ending, stamp: float = NONE) -> None:
+        """Tell all who follow how the flight ended, and give up the lead."""
+        self._renewing.cancel()
+        await self._fleet.land(self._key, self._token, ending, stamp)
+
+    async def _renew(self) -> None:
+        """Renew the lease until it is another's; what cannot be told now may be told later."""
+        while True:
+            await asyncio.sleep(self._fleet.lease / RENEWALS)
+            with contextlib.suppress(BackendError):
+                if not await self._fleet.renew(self._key, self._token):
+                    return
+
+
+class RedisFleet:
+    """One process in the fleet. The connection is the caller's: opened before, closed after."""
+
+    def __init__(self, redis: Redis, *, namespace: str, lease: float = LEASE) -> None:
+        """Take the connection, what every key begins with, and a lease's length in seconds."""
+        self.lease = lease
+        self.tasks = Tasks(_stumbled)
+        self._redis = redis
+        self._prefix = f"{namespace}:@flight:"
+        self._channel = f"{namespace}:@landings:{secrets.token_hex(8)}"
+        self._following: dict[str, set[asyncio.Future[Landed]]] = {}
+        self._refused = ""
+
+    async def open(self) -> None:
+        """Listen; where Redis is not to be had now, as soon as it is."""
+        listening = self.tasks.start(self._listen(), "listen for landings")
+        if self._redis.up:
+            await asyncio.wait((listening,))
+
+    async def close(self) -> None:
+        """Renew nothing more."""
+        await self.tasks.close()
+
+    async def lead(self, key: str, known: float) -> RedisLead | Landed | None:
+        """Return the lead of a key's flight, or how another's ended, once it has.
+
+        `known`: stamp of the newest entry that the caller has. None: there is nobody to tell.
+        """
+        inherited = False
+        while True:
+            heard = self._hear(key)
+            try:
+                said = await self._asked(key, known, inherited=inherited)
+                if not isinstance(said, float):
+                    return said
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(said):
+                        return await heard
+            finally:
+                self._heard_enough(key, heard)
+            inherited = True
+
+    async def _asked(
+        self, key: str, known: float, *, inherited: bool
+    ) -> RedisLead | Landed | float | None:
+        """Ask for the lead; seconds are how long to wait for whoever has it."""
+        token = secrets.token_hex(8)
+        arguments = (token, _milliseconds(self.lease), self._channel, repr(known))
+        asking = self._redis.evalsha(_ASK, (self._prefix + key,), arguments)
+        try:
+            said = await self._taken(key, token, asking)
+        except BackendError as error:
+            self._note(error)
+            return None
+        match said:
+            case [b"lead"]:
+                return RedisLead(self, key, token, inherited=inherited)
+            case [b"landed", stamp]:
+                return Landed(Ending.STORED, float(stamp), awaited=inherited)
+            case [b"follow", left]:
+                return min(max(1, int(left)) / 1000, self.lease)
+        raise TypeError(f"the script does not say {said!r}")
+
+    async def _taken(self, key: str, token: str, asking: Any) -> Any:
+        """Return what the script says; who is cancelled meanwhile wants nothing of it."""
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            self.tasks.start(self.land(key, token, Ending.FAILED, NONE), f"give up {key}")
+            raise
+
+    async def renew(self, key: str, token: str) -> bool:
+        """Renew a lease; return whether it was ours still."""
+        arguments = (token, _milliseconds(self.lease))
+        return bool(await self._redis.evalsha(_RENEW, (self._prefix + key,), arguments))
+
+    async def land(self, key: str, token: str, ending: Ending, stamp: float) -> None:
+        """Tell who follows, and give up the lease, if it is ours still."""
+        remembered = REMEMBERED if ending is Ending.STORED else 0.0
+        message = f"{ending} {stamp!r} {key}"
+        arguments = (token, message, repr(stamp), _milliseconds(remembered))
+        try:
+            await self._redis.evalsha(_LAND, (self._prefix + key,), arguments)
+        except BackendError as error:
+            self._note(error)  # the lease ends by itself
+
+    # ── Who follows ──
+
+    async def _listen(self) -> None:
+        await self._redis.subscribe(self._channel, self._told)
+
+    def _hear(self, key: str) -> "asyncio.Future[Landed]":
+        heard: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
+        self._following.setdefault(key, set()).add(heard)
+        return heard
+
+    def _heard_enough(self, key: str, heard: "asyncio.Future[Landed]") -> None:
+        following = self._following[key]
+        following.discard(heard)
+        if not following:
+            del self._following[key]
+
+    def _told(self, message: bytes) -> None:
+        """Wake who follows (called by the subscription)."""
+        ending, stamp, key = message.decode().split(" ", 2)
+        landed = Landed(Ending(ending), float(stamp))
+        for heard in self._following.get(key, ()):
+            if not heard.done():
+                heard.set_result(landed)
+
+    def _note(self, error: BackendError) -> None:
+        """Say why the fleet cannot be asked, once; that Redis is lost is told elsewhere."""
+        if isinstance(error, BackendReplyError) and self._refused != error.code:
+            self._refused = error.code
+            _log.warning("fleet_refused", reason=str(error))
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _stumbled(task: str, error: BaseException) -> None:
+    _log.error("fleet_task_failed", task=task, error=repr(error))

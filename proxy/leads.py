@@ -1,0 +1,162 @@
+"""Leads: whether a flight fetches, or takes what another process of the fleet fetches meanwhile.
+
+- Only what may be joined and stored is led; all else goes its own way, and so does what proves to
+  be for one alone.
+- Where another's flight came to nothing, one after the other leads, not all at once; after `MOST`
+  of them each goes for itself.
+- A landing is told when the store has what it brought, so that whoever is woken by it finds it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from proxy.asked import Asked
+from proxy.cache import Cache
+from proxy.core import plans, variants
+from proxy.core.landings import NONE, Ending, Landed
+from proxy.core.model import (
+    Entry,
+    Failed,
+    Failure,
+    Fetch,
+    Policy,
+    Put,
+    Serve,
+    Settlement,
+    Touch,
+    Verdict,
+)
+from proxy.ports import Fleet, Lead
+from proxy.tasks import Tasks
+
+MOST: Final = 2
+"""Flights of others that may come to nothing before each goes for itself."""
+LATE: Final = Failed(Failure.TIMEOUT, sent=False, detail="another's fetch did not land in time")
+
+
+class Led:
+    """A flight that fetches: its landing is told once, whatever becomes of it."""
+
+    def __init__(self, lead: Lead | None, tasks: Tasks) -> None:
+        """Take the lead, where there is anybody to tell, and where it is told."""
+        self._lead = lead
+        self._tasks = tasks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.land(Ending.FAILED)
+
+    def land(
+        self,
+        ending: Ending,
+        stamp: float = NONE,
+        writes: Iterable["asyncio.Task[None]"] = (),
+    ) -> None:
+        """Tell how it ended, behind the answer, once the store has what is written."""
+        lead, self._lead = self._lead, None
+        if lead is not None:
+            self._tasks.start(_told(lead, ending, stamp, tuple(writes)), "tell of a landing")
+
+    def settled(self, settlement: Settlement, writes: Iterable["asyncio.Task[None]"] = ()) -> None:
+        """Tell what a settlement means to those who wait elsewhere."""
+        if isinstance(settlement.write, Put | Touch):
+            self.land(Ending.STORED, settlement.write.entry.received_at, writes)
+        else:
+            self.land(Ending.FAILED if settlement.shareable else Ending.OWN)
+
+
+async def _told(
+    lead: Lead, ending: Ending, stamp: float, writes: tuple["asyncio.Task[None]", ...]
+) -> None:
+    if writes:
+        await asyncio.wait(writes)
+    await lead.land(ending, stamp)
+
+
+class Leads:
+    """The leads of this process."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        cache: Cache,
+        tasks: Tasks,
+        time: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        """Take the fleet, the cache that it shares, and the clocks of durations and of entries."""
+        self._fleet = fleet
+        self._cache = cache
+        self._tasks = tasks
+        self._time = time
+        self._now = now
+
+    async def lead(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry | Failed:
+        """Return the lead, or what another's flight has stored, or that this came too late."""
+        if not plan.joinable or not ask.key:
+            return Led(None, self._tasks)
+        try:
+            async with asyncio.timeout(max(0.0, ask.deadline - self._time())):
+                return await self._asked(key, ask, plan)
+        except TimeoutError:
+            return LATE
+
+    async def _asked(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry:
+        known = _newest(plan.stored)
+        in_vain = 0
+        while in_vain < MOST:
+            said = await self._fleet.lead(key, known)
+            if said is None:
+                break
+            if not isinstance(said, Landed):
+                return await self._begun(said, ask, plan)
+            if said.ending is Ending.OWN:
+                break
+            if said.ending is Ending.STORED:
+                entry = await self._found(ask, plan, awaited=said.awaited)
+                if entry is not None:
+                    return entry
+                known = said.stamp
+            in_vain += said.awaited
+        return Led(None, self._tasks)
+
+    async def _begun(self, lead: Lead, ask: Asked, plan: Fetch) -> Led | Entry:
+        """Take the lead; where another had it before, not without a look at what that one left."""
+        with Led(lead, self._tasks) as led:
+            if lead.inherited:
+                entry = await self._found(ask, plan, awaited=True)
+                if entry is not None:
+                    led.land(Ending.STORED, entry.received_at)
+                    return entry
+            return led
+
+    async def _found(self, ask: Asked, plan: Fetch, *, awaited: bool) -> Entry | None:
+        """Return what is in the store for a request now, if it will do.
+
+        What came while it was waited for is taken as it is, as from a flight of this process.
+        """
+        endpoint, request, now = ask.match.endpoint, ask.request, self._now()
+        stored = await self._cache.stored(ask.key, now, anew=True)
+        again = plans.plan(endpoint, request, stored, now, private=ask.private)
+        if isinstance(again, Serve) and again.verdict is Verdict.HIT:
+            return again.entry
+        if not awaited:
+            return None
+        obey = endpoint.policy is Policy.OBEY
+        chosen = variants.select(stored, request) if obey else next(iter(stored), None)
+        newer = chosen is not None and chosen.received_at > _newest(plan.stored)
+        return chosen if newer else None
+
+
+def _newest(stored: tuple[Entry, ...]) -> float:
+    return max((entry.received_at for entry in stored), default=NONE)

@@ -1,0 +1,232 @@
+"""A fleet on one Redis, on real servers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from proxy.backends.address import RedisOptions
+from proxy.backends.redis import Redis
+from proxy.core.landings import NONE, Ending, Landed
+from proxy.fleet.redis import RedisFleet, RedisLead
+from tests.fixtures.redis import RedisCluster, RedisServer, awaited
+
+KEY = "coingecko:price:?ids=bitcoin"
+LEASE = "quota-proxy:@flight:" + KEY
+SOON = 20.0
+"""Seconds within which what must come comes."""
+
+
+FleetOf = Callable[..., Awaitable[list[RedisFleet]]]
+
+
+@asynccontextmanager
+async def joined(url: str, lease: float = 60.0) -> AsyncIterator[RedisFleet]:
+    redis = Redis(RedisOptions(url))
+    await redis.open()
+    fleet = RedisFleet(redis, namespace="quota-proxy", lease=lease)
+    await fleet.open()
+    try:
+        yield fleet
+    finally:
+        await fleet.close()
+        await redis.close()
+
+
+@pytest.fixture
+async def fleet_of(redis_server: RedisServer) -> AsyncIterator[FleetOf]:
+    """Give what makes a fleet of so many processes, each with a connection of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def make(count: int, lease: float = 60.0) -> list[RedisFleet]:
+            each = [joined(redis_server.url, lease) for _ in range(count)]
+            return [await stack.enter_async_context(one) for one in each]
+
+        yield make
+
+
+async def leading(fleet: RedisFleet, known: float = NONE) -> RedisLead:
+    said = await fleet.lead(KEY, known)
+    assert isinstance(said, RedisLead)
+    return said
+
+
+async def following(server: RedisServer, *fleets: RedisFleet) -> list["asyncio.Task[object]"]:
+    """Have them ask, and return when the server has written all of them down as followers."""
+    asking = [asyncio.get_running_loop().create_task(fleet.lead(KEY, NONE)) for fleet in fleets]
+
+    def written() -> bool:
+        with server.client() as client:
+            return client.hlen(LEASE) == 1 + len(fleets)
+
+    await asyncio.to_thread(awaited, written, "followers that are written down")
+    return asking
+
+
+async def test_one_leads_and_its_landing_wakes_the_others(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """Long before any lease ends, all who follow know that it is in the store."""
+    first, *others = await fleet_of(4)
+    lead = await leading(first)
+    waiting = await following(redis_server, *others)
+    await lead.land(Ending.STORED, 7.0)
+
+    said = await asyncio.wait_for(asyncio.gather(*waiting), SOON)
+    assert [Landed(Ending.STORED, 7.0)] * 3 == said
+    assert not lead.inherited
+
+
+async def test_one_step_costs_one_command(redis_server: RedisServer, fleet_of: FleetOf) -> None:
+    """To ask and to tell of the landing are one script call each, and nothing is published."""
+    (fleet,) = await fleet_of(1)
+    await (await leading(fleet)).land(Ending.FAILED)  # now the server knows the scripts
+    with redis_server.client() as client:
+        client.config_resetstat()
+        await (await leading(fleet)).land(Ending.FAILED)
+        calls = client.info("commandstats")
+
+    assert 2 == calls["cmdstat_evalsha"]["calls"]
+    assert "cmdstat_publish" not in calls
+
+
+async def test_a_dead_leader_is_succeeded_within_its_lease(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """Whoever asks first when the lease has ended leads, and is told to look at what is left."""
+    dead, heir, other = await fleet_of(3, lease=0.4)
+    lead = await leading(dead)
+    lead._renewing.cancel()  # it has died: it renews no more, and tells nobody
+    waiting = await following(redis_server, heir, other)
+    done, pending = await asyncio.wait(waiting, timeout=SOON, return_when="FIRST_COMPLETED")
+    (successor,) = (each.result() for each in done)
+
+    assert isinstance(successor, RedisLead)
+    assert successor.inherited
+    await successor.land(Ending.STORED, 8.0)
+    assert [Landed(Ending.STORED, 8.0)] == [await asyncio.wait_for(each, SOON) for each in pending]
+
+
+async def test_a_lead_lasts_as_long_as_its_flight(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """A flight that takes several leases keeps its lead, and wakes its followers at the end."""
+    first, second = await fleet_of(2, lease=0.3)
+    lead = await leading(first)
+    (waiting,) = await following(redis_server, second)
+    await asyncio.wait((waiting,), timeout=1.0)  # three leases
+
+    assert not waiting.done()
+    await lead.land(Ending.STORED, 7.0)
+    assert Landed(Ending.STORED, 7.0) == await asyncio.wait_for(waiting, SOON)
+
+
+async def test_a_late_leader_ends_nobodys_flight(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """Who lost its lease and lands after all neither wakes nor ends what its successor leads."""
+    late, heir, other = await fleet_of(3)
+    lead = await leading(late)
+    with redis_server.client() as client:
+        client.delete(LEASE)
+    await leading(heir)
+    (waiting,) = await following(redis_server, other)
+    await lead.land(Ending.STORED, 7.0)
+
+    with redis_server.client() as client:
+        assert 2 == client.hlen(LEASE)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_who_looked_before_a_landing_is_told_of_it_afterwards(fleet_of: FleetOf) -> None:
+    """It finds it in the store; who has it already, and finds it too old, leads."""
+    first, second = await fleet_of(2)
+    await (await leading(first)).land(Ending.STORED, 7.25)
+
+    assert Landed(Ending.STORED, 7.25, awaited=False) == await second.lead(KEY, NONE)
+    await (await leading(second, known=7.25)).land(Ending.FAILED)
+
+
+async def test_a_flight_that_came_to_nothing_is_not_remembered(fleet_of: FleetOf) -> None:
+    """Whoever asks next leads at once."""
+    first, second = await fleet_of(2)
+    await (await leading(first)).land(Ending.FAILED)
+
+    await (await leading(second)).land(Ending.FAILED)
+
+
+async def test_who_goes_while_it_asks_leaves_no_lead_behind(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """What the server gave to one that has gone is given up, not waited for until it ends."""
+    first, second = await fleet_of(2)
+    await (await leading(first)).land(Ending.FAILED)  # now the server knows the script
+    asking = asyncio.get_running_loop().create_task(first.lead(KEY, NONE))
+    await asyncio.sleep(0)  # the command is on its way
+    asking.cancel()
+    await asyncio.wait((asking,))
+
+    said = await asyncio.wait_for(second.lead(KEY, NONE), SOON)
+    assert Landed(Ending.FAILED) == said or isinstance(said, RedisLead)
+
+
+async def test_a_missed_message_costs_no_more_than_a_lease(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """A follower that does not hear of the landing asks again when the lease would have ended."""
+    first, deaf = await fleet_of(2, lease=0.4)
+    deaf._told = lambda _message: None
+    deaf._redis._subscriber._listeners[deaf._channel] = [deaf._told]
+    lead = await leading(first)
+    (waiting,) = await following(redis_server, deaf)
+    await lead.land(Ending.STORED, 7.0)
+
+    assert Landed(Ending.STORED, 7.0) == await asyncio.wait_for(waiting, SOON)
+
+
+async def test_without_redis_everybody_leads(own_redis: RedisServer) -> None:
+    """A fleet that cannot be asked keeps nobody from fetching, and raises nothing."""
+    async with joined(own_redis.url, lease=0.2) as fleet:
+        lead = await leading(fleet)
+        own_redis.kill()
+        await lead.land(Ending.STORED, 7.0)
+
+        assert await fleet.lead("another", NONE) is None
+
+
+async def test_an_acl_without_channels_costs_no_more_than_a_lease(
+    redis_server: RedisServer, fleet_of: FleetOf
+) -> None:
+    """Where PUBLISH is refused, the landing stands, and followers learn of it a little later."""
+    first, second = await fleet_of(2, lease=0.4)
+    lead = await leading(first)
+    (waiting,) = await following(redis_server, second)
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        try:
+            await lead.land(Ending.STORED, 7.0)
+            said = await asyncio.wait_for(waiting, SOON)
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "allchannels")
+
+    assert Landed(Ending.STORED, 7.0) == said
+
+
+async def test_a_cluster_is_as_good(redis_cluster: RedisCluster) -> None:
+    """A lease is one key, so any node may hold it; a landing is heard at every node."""
+    async with joined(redis_cluster.url) as first, joined(redis_cluster.url) as second:
+        leads = [await first.lead(f"key-{number}", NONE) for number in range(6)]
+        heard = [
+            asyncio.get_running_loop().create_task(second.lead(f"key-{number}", NONE))
+            for number in range(6)
+        ]
+        await asyncio.sleep(0)
+        for lead in leads:
+            assert isinstance(lead, RedisLead)
+            await lead.land(Ending.STORED, 7.0)
+
+        said = await asyncio.wait_for(asyncio.gather(*heard), SOON)
+    assert {7.0} == {each.stamp for each in said if isinstance(each, Landed)}
+    assert 6 == len(said)
