@@ -33,6 +33,7 @@ from proxy.forwards import Forwards
 from proxy.hits import Hits
 from proxy.http.client import open_client
 from proxy.http.front import Front
+from proxy.http.known_clients import KnownClients
 from proxy.http.listeners import serve_on, tls_context
 from proxy.observation import Observer
 from proxy.persistence import Kept, opened
@@ -124,7 +125,12 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         stack.push_async_callback(client.close)
         stack.push_async_callback(tasks.close, SETTLING)
         flow, observations.gauges = _flow(settings, kept, client, observer, tasks)
-        front = Front(flow, on_error=lambda error: on_error("front", error))
+        front = Front(
+            flow,
+            None if settings.clients is None else KnownClients(settings.clients),
+            on_error=lambda error: on_error("front", error),
+            on_refused=lambda reason: observer.observe_refusal("", reason),
+        )
         state = _State()
         workers = Workers(observations.snapshot, Path(worker.run_dir) if worker.run_dir else None)
         await workers.start()
@@ -258,8 +264,9 @@ def _version() -> str:
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """Return every secret of the configuration: what no log line may hold."""
+    rules = settings.clients.rules if settings.clients is not None else ()
     own = (settings.admin.token, *(each.credentials.value for each in settings.upstreams))
-    return tuple(secret for secret in own if secret)
+    return tuple(secret for secret in (*own, *(rule.token for rule in rules)) if secret)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
