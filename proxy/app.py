@@ -192,6 +192,9 @@ def _held(
         for (upstream, endpoint), factor in accounts.stretches.factors.items():
             held[STRETCH, upstream, endpoint] = factor
             held[STRETCHING, upstream, endpoint] = 1.0
+        for (upstream, endpoint), factor in accounts.stretches.factors.items():
+            held[STRETCH, upstream, endpoint] = factor
+            held[STRETCHING, upstream, endpoint] = 1.0
         return held
 
     return gauges

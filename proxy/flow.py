@@ -136,8 +136,9 @@ class Flow:
             stored = await self._parts.cache.stored(ask.key, now)
             if endpoint.contains is not None:
                 stored = await self._families.stored(ask, stored, now)
-        plan = plans.plan(endpoint, ask.request, stored, now, private=ask.private)
         accounts = self._parts.accounts
+        stretch = accounts.stretches.factor(ask.match.upstream, endpoint, now)
+        plan = plans.plan(endpoint, ask.request, stored, now, private=ask.private, stretch=stretch)
         match plan:
             case Serve(entry, verdict, detail):
                 answer = accounts.entry(ask, entry, verdict, now, detail=detail)

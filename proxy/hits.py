@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from proxy.accounts import Accounts
+from proxy.accounts import STRETCHED, Accounts
 from proxy.answer import Answer
 from proxy.asked import Asked
 from proxy.core.model import Entry, Policy, Request, Verdict
@@ -40,6 +40,9 @@ _SPECIAL: Final = frozenset(
     }
 ) | TOKEN_HEADERS | SIGNATURE_HEADERS  # fmt: skip
 """Fields that may ask for something else than the stored answer: never the shortest way."""
+
+_PLAIN: Final = frozenset({"", STRETCHED})
+"""Details of what any client would have got."""
 
 _Head: TypeAlias = tuple[object, ...]
 
@@ -102,7 +105,8 @@ class Hits:
                 hit.counter.hit(entry.initial_age + now - entry.received_at)
                 return hit.answer
             age, most = entry.age(now), hit.asked.match.endpoint.max_age
-            left = (entry.lifetimes.ttl if most is None else min(entry.lifetimes.ttl, most)) - age
+            ttl = self._accounts.stretches.lifetimes(hit.asked.match, entry, now).ttl
+            left = (ttl if most is None else min(ttl, most)) - age
             if left > 0:
                 hit.answer = self._accounts.entry(hit.asked, entry, Verdict.HIT, now)
                 hit.until = now + min(1.0 - age % 1.0, left)
@@ -113,7 +117,9 @@ class Hits:
     def learn(self, asked: Asked, answer: Answer) -> None:
         """Remember a request that was answered from a fresh entry just now."""
         entry, request = answer.entry, asked.request
-        if entry is None or answer.account.verdict is not Verdict.HIT or answer.account.detail:
+        if entry is None or answer.account.verdict is not Verdict.HIT:
+            return
+        if answer.account.detail not in _PLAIN:
             return
         if asked.match.endpoint.policy is Policy.OBEY or request.client.name:
             return  # a configured client's requests are counted one by one

@@ -219,12 +219,16 @@ class House:
     """A flow and everything beneath it, with a clock that the test turns."""
 
     def __init__(
-        self, *upstreams: Upstream, fleet: Fleet | None = None, store: DictStore | None = None
+        self,
+        *upstreams: Upstream,
+        fleet: Fleet | None = None,
+        store: DictStore | None = None,
+        ledger: OpenLedger | None = None,
     ) -> None:
         self.clock = 1_000_000.0
         self.errors: list[BaseException] = []
         self.tasks = Tasks(lambda _, error: self.errors.append(error))
-        self.ledger = OpenLedger()
+        self.ledger = ledger or OpenLedger()
         self.provider = ScriptedUpstream(lambda: self.clock)
         self.store = store or DictStore()
         self.first_level = DictLevel()

@@ -2,9 +2,10 @@
 
 import pytest
 
-from proxy.accounts import Accounts, buckets, usage
+from proxy.accounts import Accounts, usage
 from proxy.answer import Answer
 from proxy.asked import Asked, asked
+from proxy.core import costs
 from proxy.core.fields import Fields, first
 from proxy.core.model import (
     Entry,
@@ -93,7 +94,7 @@ def test_only_limits_in_scope_are_shown() -> None:
     answer = Accounts(Ledger(*known)).entry(ask(gecko), entry(), Verdict.HIT, NOW)
 
     assert ["minute", "second/price"] == [each.bucket for each in answer.account.levels]
-    assert {"minute", "orders", "second/order"} == buckets(gecko, order)
+    assert {"minute", "orders", "second/order"} == costs.buckets(gecko, order)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,13 @@ def _states(house: House, snapshot: Snapshot, standings: tuple[Standing, ...]) -
     yield _gauge(
         "upstream_credentials_ok", "Whether our own key is accepted.", ("upstream",), accepted
     )
+    grown: _Rows = [
+        ((key[1], key[2]), gauges[seen.STRETCH, key[1], key[2]] / workers)
+        for key, workers in sorted(gauges.items())
+        if key[0] == seen.STRETCHING
+    ]
+    about = "By how much TTLs have grown as a limit nears its end; 1 where they have not."
+    yield _gauge("stretch_ratio", about, ("upstream", "endpoint"), grown)
     held = gauges.get((seen.MEMORY_BYTES,), 0.0)
     yield _gauge("memory_bytes", "First-level cache, all workers.", (), [((), held)])
     yield _gauge("build_info", "This version.", ("version",), [((house.version,), 1.0)])

@@ -34,6 +34,10 @@ CREDENTIALS_REJECTED = "credentials_rejected"
 WAITING = "waiting"
 """Requests that wait for an upstream's quota."""
 MEMORY_BYTES = "memory_bytes"
+STRETCH = "stretch"
+"""By how much TTLs of an endpoint have grown, added over the workers that know."""
+STRETCHING = "stretching"
+"""How many workers that are."""
 
 FAST = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

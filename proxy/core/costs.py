@@ -17,7 +17,7 @@ from proxy.core.privacy import is_private
 from proxy.core.routing import Match
 from proxy.core.spending import Bill, Charge
 from proxy.core.tables import ByValue, Members, PerMember, Sum, Table, UpTo
-from proxy.core.upstreams import Cost, Endpoint, Limit
+from proxy.core.upstreams import Cost, Endpoint, Limit, Upstream
 
 _Pick: TypeAlias = Callable[[Iterable[float]], float]
 
@@ -106,6 +106,16 @@ def bucket(limit: Limit, endpoint: Endpoint, credential: str = "") -> str:
     """Return the name of the count that `endpoint` spends from: `weight`, `second/book@1f…`."""
     name = f"{limit.name}/{endpoint.name}" if limit.each_endpoint else limit.name
     return f"{name}@{credential}" if credential and limit.of == "credential" else name
+
+
+def buckets(upstream: Upstream, endpoint: Endpoint) -> frozenset[str]:
+    """Return the names of the counts that requests of an endpoint spend from."""
+    named = {limit for limit, _ in endpoint.cost.named}
+    return frozenset(
+        bucket(limit, endpoint)
+        for limit in upstream.limits
+        if limit.scope == "all" or limit.name in named
+    )
 
 
 class _Figures:

@@ -17,7 +17,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.core import conditions, freshness, variants
+from proxy.core import conditions, freshness, stretching, variants
 from proxy.core.fields import first
 from proxy.core.freshness import Phase
 from proxy.core.model import (
@@ -56,6 +56,7 @@ class _Question:
     stored: tuple[Entry, ...]
     chosen: Entry | None
     now: float
+    stretch: float
 
     @property
     def obey(self) -> bool:
@@ -73,8 +74,12 @@ def plan(
     now: float,
     *,
     private: bool,
+    stretch: float = 1.0,
 ) -> Plan:
-    """Return what to do about `request`, where `stored` lie under its primary key."""
+    """Return what to do about `request`, where `stored` lie under its primary key.
+
+    `stretch` is the factor by which TTLs have grown (see `stretching`).
+    """
     asked = wishes(request.fields)
     forward = _forward(endpoint, request, asked, private=private)
     if forward is not None:
@@ -86,7 +91,7 @@ def plan(
     )
     obey = endpoint.policy is Policy.OBEY
     chosen = variants.select(present, request) if obey else next(iter(present), None)
-    question = _Question(endpoint, request, asked, present, chosen, now)
+    question = _Question(endpoint, request, asked, present, chosen, now, stretch)
     if chosen is None:
         return _missing(question)
     return _unobeyed(question, _stored(question, chosen))
@@ -157,7 +162,8 @@ def _stored(question: _Question, entry: Entry) -> Plan:
     endpoint, asked = question.endpoint, question.wishes
     age = entry.age(question.now)
     too_old = endpoint.max_age is not None and age > endpoint.max_age
-    phase = Phase.EXPIRED if too_old else freshness.phase(entry.lifetimes, age)
+    lives = stretching.stretched(endpoint, entry, question.stretch)
+    phase = Phase.EXPIRED if too_old else freshness.phase(lives, age)
     unmet = asked.unmet(entry, age) if granted(endpoint) else ""
     if phase is Phase.FRESH and not unmet:
         return Serve(entry, Verdict.HIT)

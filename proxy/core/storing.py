@@ -13,7 +13,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from proxy.core import candles, directives, freshness, variants
+from proxy.core import candles, directives, freshness, stretching, variants
 from proxy.core.fields import Fields, first, values, without
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.upstreams import Endpoint
@@ -73,7 +73,7 @@ def entry(
     )
     if lives.usable <= 0.0 or (endpoint.policy is Policy.IGNORE and lives.ttl <= 0.0):
         return Unstorable("no lifetime")
-    lives = _aligned(endpoint, request, fetched, reply.status, lives)
+    lives = stretching.kept(endpoint, _aligned(endpoint, request, fetched, reply.status, lives))
     obey = endpoint.policy is Policy.OBEY
     return Entry(
         key=variants.variant_key(key, reply.fields, request) if obey else key,
@@ -131,6 +131,7 @@ def freshened(
     lives = freshness.lifetimes(endpoint.policy, mine, stored.status, fields, fetched.received_at)
     if request is not None:
         lives = _aligned(endpoint, request, fetched, stored.status, lives)
+        lives = stretching.kept(endpoint, lives)
     return replace(
         stored,
         fields=fields,

@@ -107,3 +107,17 @@ async def test_clients_that_are_configured() -> None:
         ("quota_proxy_client_requests_total", labels(client="grid-1", verdict="MISS")): 3,
         ("quota_proxy_client_cost_total", labels(client="grid-1", upstream="binance")): 10,
     } == {name: value for name, value in found.items() if "_client_" in name[0]}
+
+
+async def test_how_far_lifetimes_have_grown() -> None:
+    """Workers' gauges are added, a factor is not: the mean of those that know is shown."""
+    house = WrittenHouse()
+    house.observations.gauges = lambda: {
+        (seen.STRETCH, "coingecko", "price"): 4.0,
+        (seen.STRETCHING, "coingecko", "price"): 2.0,
+    }
+
+    found = await samples(house)
+
+    price = labels(upstream="coingecko", endpoint="price")
+    assert found["quota_proxy_stretch_ratio", price] == 2.0
