@@ -37,10 +37,10 @@ def free_ports(count: int) -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Return once the condition holds; it is asked again and again."""
+async def until(condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:
+    """Return once the condition holds; it is asked again and again, and not for ever."""
     deadline = time.monotonic() + PATIENCE  # noqa: TID251 - stories run on the real clock
-    while not await condition():
+    while not (holds if isinstance(holds := condition(), bool) else await holds):
         assert time.monotonic() < deadline, f"in vain: {what}"  # noqa: TID251 - as above
         await asyncio.sleep(0.02)
 

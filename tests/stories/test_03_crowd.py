@@ -3,7 +3,7 @@
 import asyncio
 
 from proxy.sandbox import Latency, Sandbox
-from tests.stories.stage import Stage, together
+from tests.stories.stage import Stage, together, until
 
 PRICE = "/coingecko/api/v3/simple/price?ids=bitcoin&vs_currencies=usd"
 
@@ -31,8 +31,7 @@ async def test_a_flight_that_was_sent_lives_on_without_its_caller(
     proxy = await stage.proxy()
 
     asking = asyncio.create_task(proxy.get(PRICE))  # noqa: TID251 - a bot that hangs up
-    while not sandbox.counts("coingecko").requests:  # noqa: ASYNC110 - the provider's count has no event
-        await asyncio.sleep(0.01)
+    await until(lambda: sandbox.counts("coingecko").requests == 1, "a call")
     asking.cancel()
     answer = await proxy.get(PRICE)
 

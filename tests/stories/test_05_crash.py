@@ -3,7 +3,7 @@
 import asyncio
 
 from proxy.sandbox import Latency, Sandbox
-from tests.stories.stage import Stage, together
+from tests.stories.stage import Stage, together, until
 
 KEY = {"COINGECKO_API_KEY": "CG-a-demo-key"}
 
@@ -33,17 +33,10 @@ async def test_calls_that_were_under_way_stay_spent(sandbox: Sandbox, stage: Sta
     sandbox.set_latency("coingecko", Latency(mean=20.0))
     proxy = await stage.proxy(**KEY)
 
-    async def asking(coin: str) -> None:
-        try:
-            await proxy.get(price(coin))
-        except OSError:
-            return  # the crash cut the bot off
+    paths = (price("bitcoin"), "/coingecko/api/v3/global")  # of two kinds, so that none is shared
 
-    bots = asyncio.gather(
-        *(asking(coin) for coin in ("bitcoin", "ethereum")), return_exceptions=True
-    )
-    while sandbox.counts("coingecko").requests < 2:  # noqa: ASYNC110 - the provider's count has no event
-        await asyncio.sleep(0.01)
+    bots = asyncio.gather(*map(proxy.get, paths), return_exceptions=True)
+    await until(lambda: sandbox.counts("coingecko").requests == 2, "two calls under way")
     await proxy.kill()
     await bots
     sandbox.set_latency("coingecko", Latency())
@@ -55,11 +48,12 @@ async def test_calls_that_were_under_way_stay_spent(sandbox: Sandbox, stage: Sta
 async def test_a_month_used_up_stays_used_up(sandbox: Sandbox, stage: Stage) -> None:
     """The minute's limit too: a restart is no way around it."""
     proxy = await stage.proxy()
-    await together(proxy.get(price(f"coin-{number}")) for number in range(5))
+    pages = "/coingecko/api/v3/coins/markets?vs_currency=usd&page="
+    await together(proxy.get(f"{pages}{number}") for number in range(1, 6))
 
     await proxy.kill()
     await proxy.start()
-    refused = await proxy.get(price("one-more"), Prefer="wait=0")
+    refused = await proxy.get(f"{pages}6", Prefer="wait=0")
 
     assert (429, "REFUSED") == (refused.status, refused.verdict)
     assert 5 == sandbox.counts("coingecko").requests

@@ -1,13 +1,12 @@
 """What an operator sees, of all processes together."""
 
 import asyncio
-from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.sandbox import Sandbox
-from tests.stories.stage import Proxy, Stage, ask, command, shipped
+from tests.stories.stage import Proxy, Stage, ask, command, until, written
 
 PRICE = "/binance/api/v3/ticker/price?symbol="
 
@@ -37,25 +36,34 @@ async def test_the_counts_of_two_workers_are_one_count(sandbox: Sandbox, stage: 
     assert stats["memory_bytes"] > 0
 
 
-async def test_who_waits_is_seen(stage: Stage) -> None:
+async def test_who_waits_is_seen(sandbox: Sandbox, stage: Stage) -> None:
     """`waiting` and the queue's length, while bots wait for quota."""
+    proxy = await stage.proxy(
+        written(
+            stage.folder,
+            {
+                "name": "binance",
+                "base_url": sandbox.base_url("binance"),
+                "limits": {"window": {"limit": 1, "per": "3s"}},
+                "endpoints": {"price": {"path": "/api/v3/ticker/price", "ttl": 0}},
+            },
+        )
+    )
 
-    def scarce(upstream: dict[str, Any]) -> None:
-        upstream["limits"] = {"weight": {"limit": 100, "per": "4s"}}
-        upstream.pop("usage", None)
+    async def bot() -> None:
+        while True:
+            await proxy.get(PRICE + "BTCUSDT")
 
-    proxy = await stage.proxy(shipped(stage.folder, {"binance": scarce}))
-    for number in range(50):
-        await proxy.get(f"/binance/api/v3/klines?symbol=BTCUSDT&interval=1h&limit={number + 1}")
+    async def seen() -> bool:
+        shown = (await proxy.get_admin("/api/v1/quota")).json()["upstreams"]["binance"]
+        length = await metric(proxy, "quota_proxy_queue_length", upstream="binance")
+        return bool(shown["waiting"] and length)
 
-    async with asyncio.TaskGroup() as bots:
-        for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT"):
-            bots.create_task(proxy.get(PRICE + symbol))
-        quota: dict[str, Any] = {"waiting": 0}
-        while quota["waiting"] < 3:
-            seen = (await proxy.get_admin("/api/v1/quota")).json()
-            quota = seen["upstreams"]["binance"]
-        assert 3 == await metric(proxy, "quota_proxy_queue_length", upstream="binance")
+    bots = asyncio.gather(*(bot() for _ in range(6)))
+    try:
+        await until(seen, "bots that wait")
+    finally:
+        bots.cancel()
 
 
 async def test_the_admin_side_is_not_on_the_traffic_side(stage: Stage) -> None:
