@@ -30,6 +30,9 @@ from proxy.ports import FirstLevel
 MOST: Final = 65_536
 """Heads known; the one that was learnt first makes room."""
 
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of bodies held with them: the first level may have let go of an entry before."""
+
 LONGEST: Final = 2048
 """Characters of a target that is worth knowing."""
 
@@ -75,12 +78,14 @@ class Hits:
         self._accounts = accounts
         self._observer = observer
         self._known: OrderedDict[_Head, Hit] = OrderedDict()
+        self._bytes = 0
         self._keyed: frozenset[str] = frozenset()
         self._special = _SPECIAL
 
     def configure(self, upstreams: Iterable[Upstream]) -> None:
         """Forget all, and learn which fields matter to these upstreams."""
         self._known.clear()
+        self._bytes = 0
         keyed, special = {"accept"}, set(_SPECIAL)
         for upstream in upstreams:
             special |= upstream.private_headers | upstream.secret_headers
@@ -128,9 +133,15 @@ class Hits:
             return
         account = answer.account
         counter = self._observer.endpoint(account.upstream, account.endpoint)
+        self._forget(self._known.pop(head, None))
         self._known[head] = Hit(asked, entry, counter, self._keyed)
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+        self._bytes += len(entry.body)
+        while len(self._known) > MOST or self._bytes > MOST_BYTES:
+            self._forget(self._known.popitem(last=False)[1])
+
+    def _forget(self, hit: Hit | None) -> None:
+        if hit is not None:
+            self._bytes -= len(hit.entry.body)
 
     def _head(self, request: Request) -> _Head | None:
         """Return all of a request that its answer may depend on; None: the ordinary way."""

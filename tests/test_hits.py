@@ -139,3 +139,18 @@ async def test_max_age_holds(house: House) -> None:
 
     assert built.flow.at_once(asking()) is None
     await built.close()
+
+
+async def test_bodies_that_are_held_are_bounded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many large answers are asked for twice, what is known holds few; the last stay."""
+    size = len(b'{"price":1}')
+    monkeypatch.setattr("proxy.hits.MOST_BYTES", 3 * size)
+    for query in ("ids=a", "ids=b", "ids=c", "ids=d", "ids=d"):
+        for _ in range(2):
+            await house.flow.serve(asking(query=query), None)
+
+    quick = [house.flow.at_once(asking(query=f"ids={name}")) is not None for name in "abcd"]
+
+    assert [False, True, True, True] == quick
