@@ -13,11 +13,14 @@ from proxy.core.counts import Count
 from proxy.core.rules import Rule
 
 
-def filled(rule: Rule, count: Count, now: float) -> Count:
-    """Return the bucket at `now`; it fills slot by slot, as what was in flight is answered."""
+def filled(rule: Rule, count: Count, now: float, withheld: float = 0.0) -> Count:
+    """Return the bucket at `now`; it fills slot by slot, as what was in flight is answered.
+
+    What is withheld for spenders that were cut off fills theirs, not ours.
+    """
     if now <= count.at:
         return count
-    rate = rule.size / rule.window
+    rate = rule.size / rule.window * (1.0 - withheld)
     level, at, flying = count.level, count.at, in_flight(count, count.at, rule.slot)
     for slot, tokens in zip(count.own.slots, count.own.tokens, strict=True):
         ended = slot * rule.slot

@@ -72,3 +72,5 @@ class Moment(NamedTuple):
     wall: float
     """Unix time: calendars, where the provider's clock is not known."""
     offset: Offset = UNKNOWN
+    withheld: float = 0.0
+    """Share of every limit that spenders who were cut off may be using."""

@@ -16,12 +16,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from proxy.core import buckets, holds, offsets, reports, tallies, windows
+from proxy.core import buckets, holds, offsets, reports, spenders, tallies, windows
 from proxy.core.counts import UNTOLD, Count, Moment
 from proxy.core.holds import FREE, Holding, Refusal
 from proxy.core.offsets import UNKNOWN, Offset
 from proxy.core.reports import Figure
 from proxy.core.rules import BUCKET, Rule
+from proxy.core.spenders import Spenders
 from proxy.core.tallies import EMPTY
 
 VERSION = 1
@@ -40,6 +41,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     """The clock's reading less the ledger's time, then."""
     offset: Offset = UNKNOWN
     holding: Holding = FREE
+    revision: int = 0
+    """Grows with each change: a ledger that shows a lower one has lost what came after."""
+    spenders: Spenders = ()
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True):
@@ -113,13 +117,31 @@ Decision: TypeAlias = Booked | Held | Short
 
 
 def opened(
-    account: Account, reading: float, wall: float, latest: float | None = None
+    account: Account,
+    reading: float,
+    wall: float,
+    latest: float | None = None,
+    *,
+    earliest: float = 0.0,
+    caller: str = "",
 ) -> tuple[Account, Moment]:
-    """Return the account, and the moment, that a reading of the ledger's clock brings."""
+    """Return the account, and the moment, that a reading of the ledger's clock brings.
+
+    Args:
+        account: As it was stored.
+        reading: What the ledger's clock says.
+        wall: Unix time.
+        latest: What the caller knows that the ledger's time can be at most; None: nothing.
+        earliest: What the caller knows that it is at least.
+        caller: The spender that asks, where the ledger has several that may be cut off.
+
+    """
     head = account.head
-    now = offsets.ledger_time(head.now, head.skew, reading, latest)
-    head = msgspec.structs.replace(head, now=now, skew=reading - now)
-    return Account(head, account.counts), Moment(now, wall, head.offset)
+    now = max(earliest, offsets.ledger_time(head.now, head.skew, reading, latest))
+    known = spenders.met(head.spenders, caller, now) if caller else head.spenders
+    head = msgspec.structs.replace(head, now=now, skew=reading - now, spenders=known)
+    moment = Moment(now, wall, head.offset, spenders.withheld(known, now))
+    return Account(head, account.counts), moment
 
 
 def spend(
@@ -226,7 +248,7 @@ def current(rule: Rule, count: Count | None, moment: Moment) -> Count:
     if count.at == 0:
         level = rule.size - count.own.total - count.foreign.total
         count = msgspec.structs.replace(count, level=level, at=moment.now, foreign=EMPTY)
-    return buckets.filled(rule, count, moment.now)
+    return buckets.filled(rule, count, moment.now, moment.withheld)
 
 
 def _resized(rule: Rule, count: Count) -> Count:

@@ -112,6 +112,8 @@ def size_of(rule: Rule, count: Count) -> float:
 def allowed(rule: Rule, count: Count, moment: Moment, *, urgent: bool) -> float:
     """Return how much of the window may be used by now."""
     size = size_of(rule, count)
+    if moment.withheld > 0:
+        size -= moment.withheld * _withholdable(rule, count, size)
     if urgent:
         return size
     most = size - size * rule.reserve
@@ -122,6 +124,13 @@ def allowed(rule: Rule, count: Count, moment: Moment, *, urgent: bool) -> float:
         return most
     passed = (moment.now + window.low - window.start) / (window.end - window.start)
     return min(most, size * (passed + rule.pace))
+
+
+def _withholdable(rule: Rule, count: Count, size: float) -> float:
+    """Return what spenders that are cut off have a share of: of a long window what is left."""
+    if rule.kind == FIXED and not rule.strict:
+        return max(0.0, size - (count.own.total + count.foreign.total))
+    return size
 
 
 def spare(rule: Rule, count: Count, moment: Moment, most: float) -> float:

@@ -50,11 +50,11 @@ class Desk(ABC):
         """Spend all that the bill names, or nothing."""
         order = self.book.order(bill)
         rules = self.book.rules(bill.upstream, (bucket for bucket, _ in order.charges))
+        question = Spend(bill.upstream, order, rules)
         try:
-            result = await self._put(Spend(bill.upstream, order, rules))
+            result = await self._put(question)
         except BackendError as error:
-            _log.warning("ledger_lost", upstream=bill.upstream, reason=str(error))
-            return lost()
+            return self._spend_alone(bill, question, error)
         decision, account, moment = result
         assert decision is not None  # noqa: S101 - a spend is always decided
         return self.book.answer(bill, order, decision, account, moment)
@@ -122,6 +122,15 @@ class Desk(ABC):
 
     # ── inside ──
 
+    def _spend_alone(self, bill: Bill, _question: Spend, error: BackendError) -> Granted | Denied:
+        """Decide without the ledger."""
+        _log.warning("ledger_lost", upstream=bill.upstream, reason=str(error))
+        return lost()
+
+    def _settle_alone(self, question: Settle, error: BackendError) -> None:
+        """Settle without the ledger: the spend stays where it was booked."""
+        _log.warning("settlement_lost", upstream=question.upstream, reason=str(error))
+
     def _look(self, upstream: str) -> Look:
         buckets = tuple(self.book.limits(upstream))
         return Look(upstream, self.book.rules(upstream, buckets))
@@ -137,7 +146,7 @@ class Desk(ABC):
         try:
             await self._put(question)
         except BackendError as error:
-            _log.warning("settlement_lost", upstream=question.upstream, reason=str(error))
+            self._settle_alone(question, error)
 
     def _orphaned(self, question: Question, result: Result) -> None:
         """Give back what was granted to a caller that went away meanwhile."""

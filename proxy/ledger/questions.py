@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from proxy.core import limits
+from proxy.core import limits, shares
 from proxy.core.counts import Moment
 from proxy.core.limits import Account, Adjustment, Booked, Decision, Ending, Order
 from proxy.core.rules import Rule
+from proxy.core.shares import Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,24 @@ class Look:
     rules: dict[str, Rule]
 
 
-Question: TypeAlias = Spend | Settle | Adjust | Look
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """This I saw, and this I spent alone, when the ledger was lost."""
+
+    upstream: str
+    telling: Telling
+    rules: dict[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """I end: withhold nothing for me."""
+
+    upstream: str
+    rules: dict[str, Rule]
+
+
+Question: TypeAlias = Spend | Settle | Adjust | Look | Tell | Part
 
 
 Result: TypeAlias = tuple[Decision | None, Account, Moment]
@@ -68,7 +86,9 @@ def answered(
             return limits.settle(account, ending, rules, moment), None
         case Adjust(adjustment=adjustment, rules=rules):
             return limits.adjust(account, adjustment, rules, moment), None
-        case Look():
+        case Tell(telling=telling, rules=rules):
+            return shares.told(account, telling, rules, moment, known=False), None
+        case Look() | Part():
             return account, None
         case _:
             assert_never(question)

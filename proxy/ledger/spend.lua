@@ -4,10 +4,14 @@
 --
 -- KEYS[1]  hash: '' -> head, bucket -> count; each a MessagePack array as Python packs it
 -- KEYS[2]  sorted set: receipt -> where it is booked; who is in it was granted and not yet settled
--- ARGV[1]  MessagePack: {latest, epoch, {{bucket, rule}, ...}, {question, ...}}
--- Returns  {MessagePack {now, wall, {decision, ...}}, head, count, ... in the order of the rules}
+-- ARGV[1]  MessagePack: {latest, epoch, {{bucket, rule}, ...}, {question, ...}, caller, known}
+--          epoch: the name of the ledger's life, if it begins one; known: {epoch, revision} that the
+--          caller saw last, or nil
+-- Returns  {MessagePack {now, wall, {decision, ...}}, head, count, ... in the order of the rules};
+--          or {MessagePack {now, wall, {}}}, and nothing done, where the caller knows more than is
+--          here: it must tell first
 --
--- Question  {0, order} | {1, ending} | {2, adjustment} | {3}
+-- Question  {0, order} | {1, ending} | {2, adjustment} | {3} | {4, telling} | {5}
 -- Decision  {0, until, probe} booked | {1, until} held | {2, index} short | {3} none
 -- Needs nothing beyond Redis 6.2: effects are replicated by default since 5.0, so TIME may be read.
 
@@ -20,6 +24,7 @@ local COST_MEMORY, LAG_MEMORY, FADES = 0.99, 0.9, 4.0
 local DRIFT, DISTRUST, TOLERANCE = 1e-4, -16, 0.001
 local SHORTEST, LONGEST, JITTER = 1.0, 7 * 86400.0, 0.1
 local LATE = 60.0
+local LEASE, SILENT, LONG_SILENT, RENEW = 60.0, 2.0, 3.0, 0.25
 local floor, min, max = math.floor, math.min, math.max
 
 local function finite(x) return x == x and x > -math.huge and x < math.huge end
@@ -177,8 +182,18 @@ local function size_of(rule, count)
   return stated > 0 and min(rule.size, stated) or rule.size
 end
 
+local function withholdable(rule, count, size)
+  if rule.kind == FIXED and not rule.strict then
+    return max(0, size - (count[2][3] + count[3][3]))
+  end
+  return size
+end
+
 local function allowed(rule, count, moment, urgent)
   local size = size_of(rule, count)
+  if moment.withheld > 0 then
+    size = size - moment.withheld * withholdable(rule, count, size)
+  end
   if urgent then return size end
   local most = size - size * rule.reserve
   if rule.pace < 0 then return most end
@@ -242,9 +257,9 @@ local function in_flight(count, now, width)
   return flying
 end
 
-local function filled(rule, count, now)
+local function filled(rule, count, now, withheld)
   if now <= count[6] then return end
-  local rate = rule.size / rule.window
+  local rate = rule.size / rule.window * (1 - withheld)
   local level, at, flying = count[5], count[6], in_flight(count, count[6], rule.slot)
   for i, slot in ipairs(count[2][1]) do
     local ended = slot * rule.slot
@@ -270,7 +285,7 @@ local function current(rule, count, moment)
     count[5], count[6] = rule.size - count[2][3] - count[3][3], moment.now
     count[3] = {{}, {}, 0}
   end
-  filled(rule, count, moment.now)
+  filled(rule, count, moment.now, moment.withheld)
 end
 
 -- Reports
@@ -540,6 +555,82 @@ local function adjust(state, adjustment, moment)  -- {bucket, {{ago, tokens}, ..
   end
 end
 
+-- Spenders: {{id, seen, of}, ...}
+
+local function parted(spenders, caller)
+  local others = {}
+  for _, each in ipairs(spenders) do
+    if each[1] ~= caller then others[#others + 1] = each end
+  end
+  return others
+end
+
+local function met(spenders, caller, now)
+  local alive = {}
+  for _, each in ipairs(spenders) do
+    if each[1] ~= caller and each[2] > now - LEASE then alive[#alive + 1] = each end
+  end
+  alive[#alive + 1] = {caller, now, #alive + 1}
+  return alive
+end
+
+local function last_seen(spenders, caller)
+  for _, each in ipairs(spenders) do
+    if each[1] == caller then return each[2] end
+  end
+  return 0
+end
+
+local function withheld(spenders, now)
+  local share = 0
+  for _, each in ipairs(spenders) do
+    if each[2] < now - SILENT then share = share + 1 / each[3] end
+  end
+  return min(1, share)
+end
+
+-- What a spender tells that was cut off: {id, now, spenders, holding, seen, spent, receipts}
+
+local function slotwise(one, other)
+  local there = {}
+  for i, slot in ipairs(one[1]) do there[slot] = one[2][i] end
+  for i, slot in ipairs(other[1]) do
+    local more = other[2][i] - (there[slot] or 0)
+    if more > 0 then added(one, slot, more) end
+  end
+end
+
+local function told(state, telling, moment, known)
+  for _, each in ipairs(telling[5]) do
+    local rule, count, seen = state.rules[each[1]], state.counts[each[1]], each[2]
+    current(rule, count, moment)
+    current(rule, seen, moment)
+    slotwise(count[2], seen[2])
+    if rule.kind == BUCKET then
+      local level = min(count[5], seen[5])
+      count[5] = min(level, rule.size - in_flight(count, moment.now, rule.slot))
+    else
+      slotwise(count[3], seen[3])
+    end
+  end
+  for _, each in ipairs(known and {} or telling[6]) do
+    local rule, count, spent = state.rules[each[1]], state.counts[each[1]], each[2]
+    current(rule, count, moment)
+    for i, slot in ipairs(spent[1]) do added(count[2], slot, spent[2][i]) end
+    if rule.kind == BUCKET then count[5] = count[5] - spent[3] end
+  end
+  local there, spenders = {}, {}
+  for _, each in ipairs(state.head[8]) do there[each[1]] = true end
+  for _, each in ipairs(telling[3]) do
+    if not there[each[1]] then
+      spenders[#spenders + 1] = {each[1], moment.now - LONG_SILENT, each[3]}
+    end
+  end
+  for _, each in ipairs(state.head[8]) do spenders[#spenders + 1] = each end
+  state.head[8] = spenders
+  if telling[4][1] > state.head[6][1] then state.head[6] = telling[4] end
+end
+
 -- The batch
 
 local request = cmsgpack.unpack(ARGV[1])
@@ -557,7 +648,7 @@ if stored[1] then
     return redis.error_reply('NEWERVERSION the counts are of version ' .. state.head[1])
   end
 else
-  state.head = {VERSION, request[2], 0, 0, {0, 0, 0, 0}, {0, 0, 0, '', 0, ''}}
+  state.head = {VERSION, request[2], 0, 0, {0, 0, 0, 0}, {0, 0, 0, '', 0, ''}, 0, {}}
 end
 for i, bucket in ipairs(buckets) do
   state.counts[bucket] = stored[i + 1] and cmsgpack.unpack(stored[i + 1])
@@ -569,10 +660,23 @@ local wall = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local now = wall - state.head[4]
 if request[1] and now > request[1] then now = request[1] end
 now = max(now, state.head[3])
+local known, telling = request[6], nil
+for _, question in ipairs(request[4]) do telling = telling or (question[1] == 4 and question[2]) end
+if telling then
+  now = max(now, telling[2])
+  local lost_writes = known and state.head[2] == known[1] and state.head[7] < known[2]
+  if lost_writes then state.head[2] = request[2] end  -- whoever else wrote since must tell too
+elseif known and (state.head[2] ~= known[1] or state.head[7] < known[2]) then
+  return {cmsgpack.pack({now, wall, {}})}
+end
 state.head[3], state.head[4] = now, wall - now
+local decisions, changed, renewed = {}, false, false
+if request[5] ~= '' then
+  renewed = last_seen(state.head[8], request[5]) < now - RENEW
+  state.head[8] = met(state.head[8], request[5], now)
+end
 local moment = {now = now, wall = wall, offset = state.head[5]}
-
-local decisions, changed = {}, false
+moment.withheld = withheld(state.head[8], now)
 for i, question in ipairs(request[4]) do
   local kind, decision = question[1], {3}
   if kind == 0 then
@@ -595,10 +699,22 @@ for i, question in ipairs(request[4]) do
   elseif kind == 2 then
     changed = true
     adjust(state, question[2], moment)
+  elseif kind == 4 then
+    changed = true
+    told(state, question[2], moment, redis.call('ZSCORE', KEYS[2], question[2][1]))
+    redis.call('ZADD', KEYS[2], string.format('%.17g', now + LEASE), question[2][1])
+    for _, receipt in ipairs(question[2][7]) do
+      redis.call('ZADD', KEYS[2], string.format('%.17g', receipt[2]), receipt[1])
+    end
+  end
+  if kind == 5 then
+    changed = true
+    state.head[8] = parted(state.head[8], request[5])
   end
   decisions[i] = decision
 end
 
+if changed then state.head[7] = state.head[7] + 1 end
 local reply = {cmsgpack.pack({now, wall, decisions}), cmsgpack.pack(state.head)}
 local write = {'', reply[2]}
 for i, bucket in ipairs(buckets) do
@@ -608,5 +724,7 @@ end
 if changed then
   redis.call('HSET', KEYS[1], unpack(write))
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.17g', now - LATE))
+elseif renewed then
+  redis.call('HSET', KEYS[1], '', reply[2])
 end
 return reply

@@ -1,7 +1,7 @@
 """How questions and answers travel to the Lua script and back; see the head of `spend.lua`."""
 
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import msgspec
 
@@ -10,7 +10,7 @@ from proxy.backends.redis import Script
 from proxy.core.counts import Count, Moment
 from proxy.core.limits import Account, Booked, Decision, Head, Held, Short
 from proxy.core.rules import Rule
-from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend
+from proxy.ledger.questions import Adjust, Look, Part, Question, Settle, Spend, Tell
 
 SCRIPT = Script(Path(__file__).with_name("spend.lua").read_text(encoding="utf-8"))
 
@@ -29,15 +29,23 @@ def version(head: bytes) -> int:
         return 2**31
 
 
-def request(
-    questions: list[Question], rules: dict[str, Rule], latest: float | None, epoch: str
-) -> bytes:
-    """Pack questions about one upstream.
+class Caller(NamedTuple):
+    """Who asks, and what it knows."""
 
-    `latest` is what the ledger's time can be at most; `epoch` names the ledger's life if it has
-    none yet.
-    """
-    return _encode((latest, epoch, tuple(rules.items()), [_packed(each) for each in questions]))
+    spender: str = ""
+    latest: float | None = None
+    """What the ledger's time can be at most."""
+    known: tuple[str, int] | None = None
+    """Epoch and revision of the ledger as last seen: it must not know less."""
+    epoch: str = ""
+    """Names the ledger's life, if it is just beginning one."""
+
+
+def request(questions: list[Question], rules: dict[str, Rule], caller: Caller) -> bytes:
+    """Pack questions about one upstream."""
+    packed = [_packed(each) for each in questions]
+    ruled = tuple(rules.items())
+    return _encode((caller.latest, caller.epoch, ruled, packed, caller.spender, caller.known))
 
 
 def _packed(question: Question) -> tuple[Any, ...]:
@@ -50,6 +58,10 @@ def _packed(question: Question) -> tuple[Any, ...]:
             return (2, adjustment)
         case Look():
             return (3,)
+        case Tell(telling=telling):
+            return (4, telling)
+        case Part():
+            return (5,)
         case _:
             assert_never(question)
 
@@ -57,7 +69,7 @@ def _packed(question: Question) -> tuple[Any, ...]:
 def reply(
     packed: list[bytes], rules: dict[str, Rule]
 ) -> tuple[list[Decision | None], Account, Moment]:
-    """Read the script's reply.
+    """Read the script's reply; no decisions at all where it must be told first.
 
     Raises:
         BackendCorruptError: it is not what this version's script says.
@@ -65,6 +77,8 @@ def reply(
     """
     try:
         now, wall, decisions = _read_decisions(packed[0])
+        if len(packed) == 1:
+            return [], Account(), Moment(now, wall)
         head = read_head(packed[1])
         counts = dict(zip(rules, map(read_count, packed[2:]), strict=True))
         decided = [_decision(each) for each in decisions]

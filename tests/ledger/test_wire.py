@@ -13,15 +13,17 @@ import msgspec
 
 from proxy.backends.address import RedisOptions
 from proxy.backends.redis import Redis, Script
-from proxy.core import limits
+from proxy.core import limits, shares, tallies
 from proxy.core.counts import Count
 from proxy.core.holds import Refusal
 from proxy.core.limits import Account, Adjustment, Booked, Decision, Ending, Order
 from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
+from proxy.core.shares import Telling
+from proxy.core.spenders import Spender
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger import wire
-from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend, answered, buckets
+from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend, Tell, answered, buckets
 from tests.fixtures.redis import RedisServer
 
 _BEGAN = 1_699_999_990.0
@@ -68,6 +70,8 @@ class History:
     receipts: dict[str, float] = field(default_factory=dict)
     granted: list[tuple[Order, float]] = field(default_factory=list)
     number: int = 0
+    caller: str = ""
+    seen: Account = field(default_factory=Account)
 
     def __post_init__(self) -> None:
         self.limits = _limits(self.rng)
@@ -75,6 +79,7 @@ class History:
     def batch(self) -> tuple[list[Question], dict[str, Rule], float | None]:
         """Let some time pass, and make up what is asked then."""
         rng = self.rng
+        self.caller = rng.choice(["", "a", "b", "c"])
         passed = rng.choice([0.0, 0.001, 0.3, 1.0, 5.0, rng.random() * 30, 400.0, 40000.0])
         self.now += passed if passed < 1000 or rng.random() < 0.1 else 1.0
         step = rng.choice([0.0] * 20 + [-3600.0, 3600.0, -1.0])
@@ -88,7 +93,7 @@ class History:
 
     def _question(self, rules: dict[str, Rule]) -> Question:
         rng = self.rng
-        match rng.choice(["spend"] * 6 + ["settle"] * 5 + ["repeat", "adjust", "look"]):
+        match rng.choice(["spend"] * 6 + ["settle"] * 5 + ["repeat", "adjust", "look", "tell"]):
             case "settle" if self.granted:
                 return self._settle(rules)
             case "repeat" if self.granted:
@@ -100,6 +105,8 @@ class History:
                 log = log[rng.randint(0, 3) :]
                 adjustment = Adjustment(name, log, rng.random() < 0.5)
                 return Adjust("up", adjustment, {name: rules[name]})
+            case "tell":
+                return self._tell(rules)
             case "look":
                 return Look("up", rules)
         return self._spend(rules)
@@ -111,6 +118,26 @@ class History:
         charges = tuple((name, rng.choice([1.0, 1.0, 2.0, 0.5, 0.1, 0.0])) for name in named)
         order = Order(f"r{self.number}", rng.choice([0.5, 8.0]), rng.random() < 0.2, charges)
         return Spend("up", order, {name: rules[name] for name in named})
+
+    def _tell(self, rules: dict[str, Rule]) -> Tell:
+        rng = self.rng
+        seen = self.seen if rng.random() < 0.5 else self.account
+        spent = tallies.EMPTY
+        for _ in range(rng.randint(0, 3)):
+            slot = tallies.slot_at(self.now - rng.random() * 9, 0.25)
+            spent = tallies.added(spent, slot, rng.choice([0.5, 1.0, 3.0]))
+        telling = Telling(
+            f"t{rng.randint(1, 5)}",
+            self.account.head.now + rng.choice([-1.0, 0.0, 0.2]),
+            tuple(
+                Spender(name, self.now - rng.random() * 80, 3)
+                for name in "abc"[: rng.randint(0, 3)]
+            ),
+            self.account.head.holding,
+            tuple((name, seen.counts[name]) for name in rules if name in seen.counts),
+            tuple((name, spent) for name in rules if rng.random() < 0.5),
+        )
+        return Tell("up", telling, rules)
 
     def _settle(self, rules: dict[str, Rule]) -> Settle:
         rng = self.rng
@@ -148,7 +175,13 @@ class History:
 
     def play(self, questions: list[Question], latest: float | None) -> list[Decision | None]:
         """Answer a batch as the script does; remember receipts as it does."""
-        account, moment = limits.opened(self.account, self.wall, self.wall, latest)
+        tellings = [each.telling.now for each in questions if isinstance(each, Tell)]
+        earliest = tellings[0] if tellings else 0.0
+        account, moment = limits.opened(
+            self.account, self.wall, self.wall, latest, earliest=earliest, caller=self.caller
+        )
+        seen = {each.id: each.seen for each in self.account.head.spenders}
+        renewed = self.caller != "" and seen.get(self.caller, 0.0) < moment.now - 0.25
         decisions: list[Decision | None] = []
         changed = False
         for question in questions:
@@ -158,6 +191,15 @@ class History:
             if isinstance(question, Spend) and question.order.id in self.receipts:
                 probe = account.head.holding.probe == question.order.id
                 decisions.append(Booked(self.receipts[question.order.id], probe))
+                continue
+            if isinstance(question, Tell):
+                known = question.telling.id in self.receipts
+                account = shares.told(
+                    account, question.telling, question.rules, moment, known=known
+                )
+                self.receipts[question.telling.id] = moment.now + 60.0
+                decisions.append(None)
+                changed = True
                 continue
             account, decision = answered(question, account, moment)
             moment = moment._replace(offset=account.head.offset)
@@ -173,6 +215,8 @@ class History:
             self.receipts = {
                 id_: until for id_, until in self.receipts.items() if until >= moment.now - 60.0
             }
+        elif renewed:
+            self.account = Account(account.head, self.account.counts)
         self.seen = account
         return decisions
 
@@ -192,13 +236,14 @@ async def _compare(redis: Redis, seed: int) -> None:
         questions, rules, latest = history.batch()
         clock = msgspec.msgpack.encode((str(int(history.wall)), f"{history.wall % 1 * 1e6:.17g}"))
         history.wall = int(history.wall) + float(f"{history.wall % 1 * 1e6:.17g}") / 1000000
-        packed = wire.request(questions, rules, latest, "")
+        packed = wire.request(questions, rules, wire.Caller(history.caller, latest))
         expected = history.play(questions, latest)
         reply = await redis.evalsha(_TESTED, keys, (packed, clock))
         decisions, account, _ = wire.reply(reply, rules)
 
         assert decisions == expected
-        assert _plain(account.head) == _plain(history.seen.head)
+        assert _plain(account.head)[2:6] == _plain(history.seen.head)[2:6]
+        assert account.head.spenders == history.seen.head.spenders
         for bucket in rules:
             unspent = Count(account.counts[bucket].slot)  # the script writes these down as well
             counted = history.seen.counts.get(bucket, unspent)
