@@ -166,3 +166,37 @@ async def test_a_slow_store_does_not_bring_back_what_was_invalidated(levels: Lev
 
     assert levels.cache.peek("a") is None
     assert {} == levels.cache._forgetting
+
+
+async def test_what_is_late_takes_no_newer_entrys_place(levels: Levels) -> None:
+    """A flight that lands after its successor's answer was read from the store is too late."""
+    levels.store.level.put(entry("a", NOW - 1.0))
+    await levels.cache.stored("a", NOW)
+    levels.cache.write(Put(entry("a", NOW - 5.0)), NOW)
+
+    assert entry("a", NOW - 1.0) == levels.cache.peek("a")
+
+
+async def test_an_entry_from_the_future_makes_room(levels: Levels) -> None:
+    """What some clock was wrong about does not stand in the way until that time has come."""
+    levels.cache.write(Put(entry("a", NOW + 500.0)), NOW)
+    levels.cache.write(Put(entry("a", NOW)), NOW)
+
+    assert entry("a", NOW) == levels.cache.peek("a")
+
+
+async def test_the_store_is_asked_anew_where_that_is_wanted(levels: Levels) -> None:
+    """What another process stored is seen, though the first level has something fresh."""
+    levels.first.put(entry("a", NOW - 5.0))
+    levels.store.level.put(entry("a", NOW - 1.0))
+
+    assert (entry("a", NOW - 1.0),) == await levels.cache.stored("a", NOW, anew=True)
+
+
+async def test_who_writes_knows_when_the_store_has_it(levels: Levels) -> None:
+    """What is returned ends with the write beneath."""
+    writes = levels.cache.write(Put(entry("a")), NOW)
+    assert levels.store.level.get("a") is None
+    await asyncio.wait(writes)
+
+    assert entry("a") == levels.store.level.get("a")

@@ -1,4 +1,4 @@
-"""One flight for a fleet, as flows see it: houses that share a store, each with its own fleet's end."""
+"""One flight for a fleet, as flows see it: houses that share a store and an arbiter."""
 
 import asyncio
 from collections import deque
