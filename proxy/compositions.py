@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from proxy.answer import Account, Answer
 from proxy.asked import Asked, asked
 from proxy.core import batches
@@ -22,8 +20,11 @@ from proxy.core.fields import Fields, without
 from proxy.core.model import Policy, Verdict
 from proxy.core.routing import Match, Routes
 from proxy.gatherings import OF_THE_WHOLE
+from proxy.ports import BrokenExchangeError
 
 OK = 200
+OFF_LOOP = 256 * 1024
+"""Bytes above which a member is decompressed in a thread, so that others do not wait."""
 _LEAST = (
     Verdict.REFUSED, Verdict.RESCUED, Verdict.MISS, Verdict.JOINED, Verdict.REVALIDATED,
     Verdict.STALE, Verdict.HIT,
@@ -43,8 +44,11 @@ class Composition:
     ask: Asked
     members: tuple[tuple[str, Asked], ...]
 
-    async def answer(self, answer_one: AnswerOne) -> Answer:
-        """Ask for every member at once, and put the answers together."""
+    async def answer(self, answer_one: AnswerOne) -> Answer | None:
+        """Ask for every member at once, and put the answers together.
+
+        None: they are of no shape of which a list can be made, so it must be asked for as it is.
+        """
         answers = await asyncio.gather(*(answer_one(each) for _, each in self.members))
         for answer in answers:
             if answer.problem is not None or answer.status != OK:
@@ -53,11 +57,12 @@ class Composition:
         if batch is None:
             raise TypeError("only an endpoint with a batch has compositions")
         names = [name for name, _ in self.members]
-        bodies = list(zip(names, map(_content, answers), strict=True))
         try:
+            contents = [await _content(answer) for answer in answers]
+            bodies = list(zip(names, contents, strict=True))
             body = batches.compose(batch, bodies, listed=batches.is_list(batch, self.ask.match))
-        except (msgspec.DecodeError, KeyError):
-            return answers[-1]
+        except (BrokenExchangeError, ValueError, KeyError):
+            return None
         account = _account(self.ask, answers)
         fields = _fields(answers)
         return Answer(account, OK, answers[-1].reason, fields, body)
@@ -103,9 +108,15 @@ def _spelled(ask: Asked, member: str) -> bool:
     )
 
 
-def _content(answer: Answer) -> bytes:
-    body = answer.body if isinstance(answer.body, bytes) else b""
-    return gunzip(body) if answer.encoding == GZIP and body else body
+async def _content(answer: Answer) -> bytes:
+    """Return a member's body whole, in its identity form."""
+    if isinstance(answer.body, bytes):
+        body = answer.body
+    else:
+        body = b"".join([chunk async for chunk in answer.body])
+    if answer.encoding != GZIP or not body:
+        return body
+    return gunzip(body) if len(body) <= OFF_LOOP else await asyncio.to_thread(gunzip, body)
 
 
 def _account(ask: Asked, answers: Sequence[Answer]) -> Account:

@@ -15,7 +15,7 @@ from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
 from proxy.cache import Cache
 from proxy.compositions import composition
-from proxy.core import keys, plans, privacy, variants
+from proxy.core import conditions, keys, plans, privacy, variants
 from proxy.core.model import (
     Entry,
     Fetch,
@@ -33,6 +33,7 @@ from proxy.families import Families
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
+from proxy.heats import Heats
 from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
@@ -66,6 +67,7 @@ class Flow:
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
         self._families = Families(parts.cache)
+        self.heats = Heats()
         self.configure(routes)
 
     def configure(self, routes: Routes) -> None:
@@ -104,10 +106,8 @@ class Flow:
         problem_met = self._refusal(ask)
         if problem_met is not None:
             answer = self._parts.accounts.problem(ask, problem_met)
-        elif (composed := composition(ask, self.routes)) is not None:
-            answer = await composed.answer(lambda member: self._answer(member, None))
         else:
-            answer = await self._answer(ask, body)
+            answer = await self._composed(ask) or await self._answer(ask, body)
         return self._observed(ask, answer, began)
 
     def _refusal(self, ask: Asked) -> Problem | None:
@@ -126,6 +126,13 @@ class Flow:
                 return refusals.client_key_refused(upstream, tuple(name for name, _ in brought))
         return None
 
+    async def _composed(self, ask: Asked) -> Answer | None:
+        """Answer a list from its members; None: it is none, or they make none."""
+        composed = composition(ask, self.routes)
+        if composed is None:
+            return None
+        return await composed.answer(lambda member: self._answer(member, None))
+
     async def _answer(
         self, ask: Asked, body: AsyncIterator[bytes] | None, *, alone: bool = False
     ) -> Answer:
@@ -142,7 +149,8 @@ class Flow:
         match plan:
             case Serve(entry, verdict, detail):
                 answer = accounts.entry(ask, entry, verdict, now, detail=detail)
-                self._parts.hits.learn(ask, answer)
+                heat = self.heats.note(ask) if endpoint.refresh_ahead else None
+                self._parts.hits.learn(ask, answer, heat)
                 return answer
             case ServeThenRefresh(entry, validators, detail):
                 self._refresh(ask, Fetch(validators, stored, forward_reason="stale"))
@@ -157,6 +165,17 @@ class Flow:
                 assert_never(plan)
 
     # ── Fetch: join a flight or begin one ──
+
+    @property
+    def secret(self) -> bytes:
+        """What keys the HMAC of credentials that clients bring."""
+        return self._parts.secret
+
+    async def refresh(self, ask: Asked) -> None:
+        """Fetch an answer for nobody, be it stored or not, unless it is being fetched already."""
+        stored = await self._parts.cache.stored(ask.key, self._parts.now())
+        asked_for = conditions.validators(stored, stored[0] if stored else None)
+        self._refresh(ask, Fetch(asked_for, stored, forward_reason="stale"))
 
     def _refresh(self, ask: Asked, plan: Fetch) -> None:
         """Fetch once behind an answer that was given already."""

@@ -1,5 +1,6 @@
 """Lists composed from their members: their word, their age, and what is left alone."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -97,3 +98,32 @@ async def test_conditions_of_a_list_are_not_those_of_its_members(house: House) -
     answer = await house.ask("/coingecko/price?ids=a,b", fields=(("If-None-Match", '"x"'),))
 
     assert (200, b'{"a":1,"b":2}') == (answer.status, answer.body)
+
+
+async def test_a_large_member_is_whole_in_its_list(house: House) -> None:
+    """A member whose body is handed on while it arrives is taken in whole before it is composed."""
+    provider = house.provider.answers[0]
+    large = b'{"a":{"usd":"' + b"1" * 400_000 + b'"}}'
+    small = b'{"b":{"usd":2}}'
+    house.provider.answers[0] = replace(provider, parts=(small,))  # type: ignore[type-var]  # a Response
+    await house.ask("/coingecko/price?ids=b")
+    house.provider.answers[0] = replace(provider, parts=(large,))  # type: ignore[type-var]  # likewise
+    answer = await house.ask("/coingecko/price?ids=a,b")
+
+    assert isinstance(answer.body, bytes)
+    assert {"a", "b"} == set(json.loads(answer.body))
+
+
+async def test_what_cannot_be_composed_is_asked_for_as_it_is(house: House) -> None:
+    """Members that are stored in no shape of a list: the list goes to the provider, and whole."""
+    provider = house.provider.answers[0]
+    for member in "ab":
+        odd = replace(provider, parts=(b'"not a list"',))  # type: ignore[type-var]  # a Response
+        house.provider.answers[0] = odd
+        await house.ask(f"/coingecko/price?ids={member}")
+    whole = b'{"a":{"usd":1},"b":{"usd":2}}'
+    house.provider.answers[0] = replace(provider, parts=(whole,))  # type: ignore[type-var]  # likewise
+    answer = await house.ask("/coingecko/price?ids=a,b")
+
+    assert whole == answer.body
+    assert "ids=a,b" in house.provider.sent[-1].target.replace("%2C", ",")
