@@ -132,22 +132,23 @@ class Fetches:
 
     async def _call(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
         """Call; once more where the connection was lost, nothing else is at hand, and time is."""
+        result = await self._once(flight, asked, plan)
+        if (
+            isinstance(result, Failed)
+            and result.failure in RETRIED
+            and plan.fallback is None
+            and self._time() < asked.deadline
+        ):
+            result = await self._once(flight, asked, plan)
+        return result
 
+    async def _once(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
         def sent() -> None:
             flight.sent = True
 
         if is_member(asked):
             return await self.gatherings.call(flight, asked, plan)
-        call = self._prepared(asked, plan)
-        result = await self._calls.make(call, sent)
-        if (
-            isinstance(result, Failed)
-            and result.failure in RETRIED
-            and plan.fallback is None
-            and self._time() < call.deadline
-        ):
-            result = await self._calls.make(call, sent)
-        return result
+        return await self._calls.make(self._prepared(asked, plan), sent)
 
     def _prepared(self, asked: Asked, plan: Fetch) -> Call:
         match, request = asked.match, asked.request

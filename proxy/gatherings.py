@@ -142,7 +142,7 @@ class Gatherings:
         result = await self._calls.make(call, on_sent)
         leaving, batch = gathering.leaving, _batch(gathering.leaving[0].asked)
         if len(leaving) == 1:
-            leaving[0].came.set_result(result)
+            _give(leaving[0], result)
             return
         parts = await _parts(batch, result, tuple(each.member for each in leaving))
         if parts is None and _is_spoilt(result):
@@ -153,18 +153,24 @@ class Gatherings:
             own = result if parts is None else parts.get(each.member)
             if own is None:  # left out: what that means, its own reply says
                 gathering.halves.append([each])
-            elif not each.came.done():
-                each.came.set_result(own)
+            else:
+                _give(each, own)
 
     def _planned(self, leaving: list[_Wanted]) -> Call:
-        """Return the call for these members, with the patience of the most patient."""
+        """Return the call for these members, as urgent and as patient as any of them."""
         first = leaving[0]
         if len(leaving) == 1:
             return self._prepared(first.asked, first.plan)
         members = tuple(each.member for each in leaving)
         call = self._prepared(self._cheapest(first.asked, members), Fetch())
+        wishes = [each.asked.patience(waits=True) for each in leaving]
         return replace(
             call,
+            patience=replace(
+                call.patience,
+                priority=min(wish.priority for wish in wishes),
+                max_wait=max(wish.max_wait for wish in wishes),
+            ),
             deadline=max(each.asked.deadline for each in leaving),
             buffer=call.keep,
             buffer_unknown=call.keep,
@@ -239,6 +245,14 @@ def _leave(gathering: _Gathering, wanted: _Wanted) -> None:
     waits = any(not each.came.done() for each in gathering.leaving)
     if not gathering.sent and not waits and gathering.calling is not None:
         gathering.calling.cancel()
+
+
+def _give(wanted: _Wanted, result: CallResult) -> None:
+    """Give one its result; what nobody takes any more holds no connection."""
+    if not wanted.came.done():
+        wanted.came.set_result(result)
+    elif isinstance(result, Answered) and isinstance(result.body, Arrival):
+        result.body.release()
 
 
 def _unanswered(gathering: _Gathering) -> None:

@@ -12,7 +12,9 @@ import pytest
 from proxy.answer import Answer
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.shapes import Batch, ListForm, Order
+from proxy.core.spending import Bill, Granted
 from proxy.ports import Exchange, Outbound
+from proxy.queues import Overloaded, Patience
 from tests.house import JSON, House, Response, endpoint, upstream
 
 PRICES = Batch("ids", most=4, order=Order.SORTED)
@@ -286,3 +288,39 @@ async def test_all_there_are_where_no_list_can_be_asked(house: Shop) -> None:
         answer.body for answer in answers
     ]
     assert [["A", "B", "C"]] == house.shop.asked
+
+
+async def test_a_lost_connection_is_tried_again(house: Shop) -> None:
+    """Members are no worse off than others: where nothing is at hand, they are asked for anew."""
+    house.shop.next = deque([Failed(Failure.DISCONNECTED, sent=True)])
+    answers = await asyncio.gather(*(house.ask(f"/coingecko/price?ids={name}") for name in "ab"))
+
+    assert [200, 200] == [answer.status for answer in answers]
+
+
+async def test_a_call_is_as_urgent_and_as_patient_as_any_of_its_members(house: Shop) -> None:
+    """Who is in no hurry, or would not wait, does not decide for those who go along."""
+    house.shop.gate = asyncio.Event()
+    leading = asyncio.get_running_loop().create_task(house.ask("/coingecko/price?ids=a"))
+    while not house.shop.sent:  # noqa: ASYNC110 - a plain list, no event
+        await asyncio.sleep(0)
+    asking = [
+        asyncio.get_running_loop().create_task(house.ask(f"/coingecko/price?ids={name}", fields))
+        for name, fields in (
+            ("b", (("Prefer", "wait=0"), ("Priority", "u=6"))),
+            ("c", (("Prefer", "wait=3"), ("Priority", "u=1"))),
+        )
+    ]
+    await asyncio.sleep(0)
+    seen: list[Patience] = []
+    spending = house.queues.spend
+
+    async def spend(bill: Bill, patience: Patience) -> Granted | Denied | Overloaded:
+        seen.append(patience)
+        return await spending(bill, patience)
+
+    house.queues.spend = spend  # type: ignore[method-assign]  # looks at what is asked
+    house.shop.gate.set()
+    await asyncio.gather(leading, *asking)
+
+    assert [(1, 3.0)] == [(each.priority, each.max_wait) for each in seen]
