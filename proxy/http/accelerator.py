@@ -19,6 +19,7 @@ Which cases are taken, and why the others are not:
 """
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -82,6 +83,9 @@ _NEW_EACH_TIME: Final = re.compile(
 )
 """Lines that a client writes anew with each request. A head is looked up without them too."""
 
+_LOOK_EVERY: Final = 16
+"""One in so many heads that were not known is looked into for such lines: that takes a while."""
+
 _END: Final = b"\r\n\r\n"
 
 
@@ -121,6 +125,7 @@ class Writer(Protocol):
 class Bounds:
     """How large the tables may become."""
 
+    noted: int = 8192
     heads: int = 16_384
     rows: int = 65_536
     bytes: int = 64 * 1024 * 1024
@@ -158,9 +163,14 @@ class Accelerator:
         self._hits = hits
         self._writer = writer
         self._bounds = bounds or Bounds()
-        self._heads: dict[tuple[int, str, bytes], _Class] = {}
-        self._classes: dict[tuple[object, ...], _Class] = {}
-        self._rows: dict[tuple[_Class, bytes], _Row] = {}
+        self._heads: OrderedDict[tuple[int, str, bytes], _Class] = OrderedDict()
+        self._classes: OrderedDict[tuple[object, ...], _Class] = OrderedDict()
+        self._rows: OrderedDict[tuple[_Class, bytes], _Row] = OrderedDict()
+        self._noted: set[int] = set()
+        self._noted_before: set[int] = set()
+        self._notes = 0
+        self._varied = False
+        """Whether a line that is new each time has been met: only then are they looked for."""
         self._bytes = 0
 
     def clear(self) -> None:
@@ -168,6 +178,8 @@ class Accelerator:
         self._heads.clear()
         self._classes.clear()
         self._rows.clear()
+        self._noted.clear()
+        self._noted_before.clear()
         self._bytes = 0
 
     def answer(self, port: int, peer: str, data: bytes) -> tuple[list[bytes], int, int]:
@@ -195,10 +207,10 @@ class Accelerator:
         cut = data.find(b"\r\n", start, end + 2)
         rest = data[cut : end + len(_END)]
         alike = self._heads.get((port, peer, rest))
-        if alike is None:
+        if alike is None and self._varied:
             alike = self._heads.get((port, peer, _NEW_EACH_TIME.sub(b"", rest)))
-            if alike is None:
-                return None
+        if alike is None:
+            return None
         key = (alike, data[start:cut])
         row = self._rows.get(key)
         if row is None:
@@ -221,8 +233,16 @@ class Accelerator:
     def learn(
         self, port: int, peer: str, head: bytes, request: Request, handle: Handle, answer: Answer
     ) -> None:
-        """Remember a head that came alone and was answered at once from a known hit."""
+        """Remember a head that came alone and was answered at once from a known hit.
+
+        One whose like has not been seen before is only noted: most clients that vary their heads
+        never send the same one twice, and learning costs more than an answer.
+        """
         if len(head) > LONGEST_HEAD or not head.startswith(b"GET /") or request.client.name:
+            return
+        cut = head.find(b"\r\n")
+        key = (port, peer, _NEW_EACH_TIME.sub(b"", head[cut:]) if self._varied else head[cut:])
+        if key not in self._heads and not self._seen_before(key):
             return
         names = {name.lower() for name, _ in request.fields}
         if names & NEVER or handle.depends_on & NO_MATTER:
@@ -231,10 +251,22 @@ class Accelerator:
         made = self._writer.at_once(answer, wants_gzip=gzip)
         if made is None:
             return
-        cut = head.find(b"\r\n")
         alike = self._alike(request, gzip=gzip)
-        self._remember_head((port, peer, _NEW_EACH_TIME.sub(b"", head[cut:])), alike)
+        self._remember_head(key, alike)
         self._remember_row((alike, head[:cut]), _Row(handle, answer, *made))
+
+    def _seen_before(self, key: tuple[int, str, bytes]) -> bool:
+        """Return whether a head like this was noted, and note it."""
+        noted = hash(key)
+        if noted in self._noted or noted in self._noted_before:
+            return True
+        self._notes += 1
+        if self._notes % _LOOK_EVERY == 0 and _NEW_EACH_TIME.search(key[2]):
+            self._varied = True
+        self._noted.add(noted)
+        if len(self._noted) >= self._bounds.noted:
+            self._noted_before, self._noted = self._noted, set()
+        return False
 
     def _alike(self, request: Request, *, gzip: bool) -> _Class:
         fields = [(name.lower(), value) for name, value in request.fields]
@@ -243,7 +275,7 @@ class Accelerator:
         alike = self._classes.get(key)
         if alike is None:
             if len(self._classes) >= self._bounds.heads:
-                del self._classes[next(iter(self._classes))]
+                self._classes.popitem(last=False)
             alike = self._classes[key] = _Class(wants_gzip=gzip)
         return alike
 
@@ -252,8 +284,7 @@ class Accelerator:
             self._bytes += len(key[2])
         self._heads[key] = alike
         while len(self._heads) > self._bounds.heads:
-            oldest = next(iter(self._heads))
-            del self._heads[oldest]
+            oldest, _ = self._heads.popitem(last=False)
             self._bytes -= len(oldest[2])
 
     def _remember_row(self, key: tuple[_Class, bytes], row: _Row) -> None:
@@ -263,7 +294,8 @@ class Accelerator:
         while len(self._rows) > self._bounds.rows or (
             self._bytes > self._bounds.bytes and self._rows
         ):
-            self._forget(next(iter(self._rows)))
+            _, oldest = self._rows.popitem(last=False)
+            self._bytes -= oldest.size
 
     def _forget(self, key: tuple[_Class, bytes]) -> None:
         row = self._rows.pop(key, None)

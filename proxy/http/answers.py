@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from aiohttp.http import HttpVersion10
+from aiohttp.http import HttpVersion10, RawRequestMessage
 
 from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP
-from proxy.core.fields import Fields, combined, replaced
+from proxy.core.fields import Fields, replaced
 from proxy.core.model import Entry
 from proxy.http import heads
 from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
@@ -44,13 +44,11 @@ class Wire:
         made = self._rendered_problem(answer, answer.problem)
         return b"".join(self._parts(answer, made, heads.CLOSE if close else b"", bodyless=False))
 
-    async def send(
-        self, inbound: Inbound, method: str, fields: Fields | None, answer: Answer, *, close: bool
-    ) -> Finished | None:
+    async def send(self, inbound: Inbound, answer: Answer, *, close: bool) -> Finished | None:
         """Write an answer, and wait while the client does not read; None: it was not whole."""
         if answer.retry_after is not None and answer.problem is None:
             answer = _held_off(answer, answer.retry_after)
-        wants_gzip = fields is not None and takes_gzip(combined(fields, "accept-encoding"))
+        method, wants_gzip = inbound.message.method, accepts_gzip(inbound.message)
         bodyless = method == "HEAD" or answer.status in BODYLESS
         if not isinstance(answer.body, bytes) and answer.problem is None:
             return await self._stream(
@@ -86,8 +84,10 @@ class Wire:
         if made is None:
             made = rendering(answer, entry.body, takes_gzip=wants_gzip)
             self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
-        *head, body = self._parts(answer, made, b"", bodyless=False)
-        return b"".join(head), body
+        if made.answered is not answer or not made.dated:
+            *head, _ = self._parts(answer, made, b"", bodyless=False)
+            made.answered, made.whole_head = answer, b"".join(head)
+        return made.whole_head, made.body
 
     def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
         """Return what relays a 1xx answer to the client; None for a client that knows none."""
@@ -224,6 +224,12 @@ async def _made(answer: Answer, body: bytes, *, wants_gzip: bool, head_only: boo
     return await asyncio.to_thread(
         rendering, answer, body, takes_gzip=wants_gzip, head_only=head_only
     )
+
+
+def accepts_gzip(message: RawRequestMessage) -> bool:
+    """Return whether gzip is the better form for whoever sent this head."""
+    given = message.headers.getall("Accept-Encoding", None)
+    return given is not None and takes_gzip(given[0] if len(given) == 1 else ", ".join(given))
 
 
 def _finished(*, close: bool) -> Finished:

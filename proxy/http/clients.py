@@ -7,15 +7,15 @@ user of `http://name:anything@P/`. Such a name only keeps queues fair; it never 
 
 import base64
 import binascii
+import functools
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.core.fields import Fields, first, without
 from proxy.core.model import Client
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(NamedTuple):
     """A client that is let in; `path` and `fields` without what named it."""
 
     client: Client
@@ -54,10 +54,14 @@ class OpenClients:
         """Return who asks; never a refusal."""
         del port
         name, path = named_in_path(path)
-        user = basic_user(fields)
-        if user is not None and not name:
+        if not name and (user := basic_user(fields)) is not None:
             name, fields = user, without(fields, {"authorization"})
-        return Identified(Client(identity=name or peer), path, fields)
+        return Identified(_nameless(name or peer), path, fields)
+
+
+@functools.lru_cache(maxsize=4096)
+def _nameless(identity: str) -> Client:
+    return Client(identity=identity)
 
 
 def named_in_path(path: str) -> tuple[str, str]:
@@ -70,7 +74,10 @@ def named_in_path(path: str) -> tuple[str, str]:
 
 def basic_user(fields: Fields) -> str | None:
     """Return the user of Basic credentials (RFC 7617), which a URL's user information becomes."""
-    scheme, _, encoded = (first(fields, "authorization") or "").partition(" ")
+    given = first(fields, "authorization")
+    if given is None:
+        return None
+    scheme, _, encoded = given.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

@@ -194,7 +194,7 @@ class Connection(OpenHandler):
             if self._between:
                 rest = self._by_heads(rest)
             else:
-                self._feed(rest)
+                self._feed(rest, parked=self.is_parked())
                 break
         if not data:  # aiohttp parses what it held back
             super().data_received(data)
@@ -207,23 +207,23 @@ class Connection(OpenHandler):
 
         Heads go to the parser one by one, so that what follows cannot undo what came before it.
         """
-        if self.is_parked():
+        parked = self.is_parked()
+        if parked:
             parts, taken, number = self._desk.accelerated(self, data)
             if number:
                 self.write_all(parts)
                 self.count_answered(number, parsed=False)
-                return data[taken:] if taken < len(data) else b""
-        end = data.find(HEAD_END)
-        if end < 0 or end + len(HEAD_END) == len(data):
-            self._feed(data)
-            return b""
-        self._feed(data[: end + len(HEAD_END)])
-        return data[end + len(HEAD_END) :]
+                return data[taken:]
+        end = data.find(HEAD_END) + len(HEAD_END)
+        if end < len(HEAD_END):
+            end = len(data)
+        self._feed(data[:end], parked=parked)
+        return data[end:]
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes, *, parked: bool) -> None:
         """Parse; answer at once what can be, and give aiohttp's loop what can not."""
         whole, self._between = self._between, False
-        if not SHORT or not self.is_parked():
+        if not parked:
             super().data_received(data)
             self._between = SHORT and self.ended_with_a_head(data)
             return

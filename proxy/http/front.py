@@ -16,10 +16,9 @@ from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
-from proxy.core.fields import Fields
 from proxy.core.model import Request, Verdict
-from proxy.http.accelerator import Accelerator, H, Hits, wants_gzip
-from proxy.http.answers import Wire
+from proxy.http.accelerator import Accelerator, H, Hits
+from proxy.http.answers import Wire, accepts_gzip
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
 from proxy.http.connection import CLOSE, Connection, Finished, Inbound, Patience
@@ -130,7 +129,7 @@ class Front:
         handle = None if isinstance(request, Answer) else self._flow.known(request)
         if handle is None or isinstance(request, Answer):
             return False
-        gzip = wants_gzip(request.fields)
+        gzip = accepts_gzip(message)
         if not self._wire.ready(handle.entry, wants_gzip=gzip):
             return False
         answer = self._flow.again(handle)
@@ -181,20 +180,18 @@ class Front:
             answer = _refused(_BUG)
         if body is not None and body.broken is not None:
             return await self._say(inbound, _refused(body.broken))
-        return await self._send(inbound, request.method, request.fields, answer)
+        return await self._send(inbound, answer)
 
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""
         self._on_refused(answer.account.detail)
-        await self._wire.send(inbound, inbound.message.method, None, answer, close=True)
+        await self._wire.send(inbound, answer, close=True)
         return CLOSE
 
-    async def _send(
-        self, inbound: Inbound, method: str, fields: Fields, answer: Answer
-    ) -> Finished:
+    async def _send(self, inbound: Inbound, answer: Answer) -> Finished:
         close = inbound.message.should_close or self._draining or inbound.message.upgrade
         try:
-            finished = await self._wire.send(inbound, method, fields, answer, close=close)
+            finished = await self._wire.send(inbound, answer, close=close)
         except Exception as error:  # noqa: BLE001 - likewise; what was written is no whole answer
             self._on_error(error)
             finished = None

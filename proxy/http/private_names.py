@@ -82,7 +82,7 @@ class OpenHandler(RequestHandler):
 
     def is_parked(self) -> bool:
         """Return whether aiohttp's loop waits for a request and nothing at all is under way."""
-        waiter = self._waiter
+        waiter = self._waiter if SHORT else None
         return (
             waiter is not None
             and not waiter.done()

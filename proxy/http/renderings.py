@@ -36,6 +36,9 @@ class Rendering:
     dynamic_key: tuple[object, ...] = ()
     levels: tuple[Level, ...] | None = None
     dynamic: bytes = b""
+    answered: Answer | None = None
+    """The answer that `whole_head` was made for."""
+    whole_head: bytes = b""
 
 
 def rendering(
