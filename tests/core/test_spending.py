@@ -1,9 +1,11 @@
 """What passes between the flow and a ledger."""
 
+import pytest
+
 from proxy.core.spending import Level
 
 
-def test_what_remains_is_never_below_nothing() -> None:
-    """A count may be over its limit (the provider said so): nothing is left, not less."""
-    assert Level("m", "m", size=10, used=4, resets_in=1.0).remaining == 6
-    assert Level("m", "m", size=10, used=14, resets_in=1.0).remaining == 0
+@pytest.mark.parametrize(("used", "remaining"), [(0, 30), (10.5, 19.5), (30, 0), (45, 0)])
+def test_remaining_is_never_negative(used: float, remaining: float) -> None:
+    """More may be used than there is (others share the address): then nothing is left."""
+    assert remaining == Level("minute", "minute", 30, used, 60).remaining

@@ -1,0 +1,61 @@
+"""The whole of one worker, in this process: it serves, counts, and ends."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from proxy.app import DEMONSTRATION, demonstrated, serving
+from proxy.config.loading import load
+from proxy.sandbox import Sandbox
+from proxy.workers import Worker
+
+CONFIG = Path(__file__).parents[1] / "config" / "proxy.yaml"
+PRICE = "/coingecko/api/v3/simple/price?ids=bitcoin&vs_currencies=usd"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+async def test_serves_counts_and_ends(sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
+    """Two questions, one call; the admin side knows both; afterwards nobody listens."""
+    environ = {**os.environ, **DEMONSTRATION, **sandbox.environment()}
+    async with serving(load(CONFIG, environ), Worker()) as addresses:
+        traffic, admin = (f"http://{addresses[name]}" for name in ("traffic", "admin"))
+        words = []
+        for _ in range(2):
+            async with session.get(traffic + PRICE) as response:
+                words.append(response.headers["X-Cache"])
+        async with session.get(f"{admin}/api/v1/stats") as response:
+            stats = await response.json()
+        async with session.get(f"{admin}/metrics") as response:
+            metrics = await response.text()
+
+    assert words == ["MISS", "HIT"]
+    assert sandbox.counts("coingecko").requests == 1
+    assert (stats["requests"], stats["upstream_calls"]) == (2, 1)
+    assert "quota_proxy_requests_total" in metrics
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await session.get(traffic)
+
+
+async def test_nothing_of_the_admin_side_is_on_the_traffic_side(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    """Bots cannot read metrics, nor change anything."""
+    start = demonstrated(lambda environ: load(CONFIG, environ))
+    async with start(sandbox.environment()) as address:
+        for path in ("/metrics", "/healthz", "/readyz", "/api/v1/stats", "/api/v1/quota"):
+            async with session.get(address + path) as response:
+                assert response.status == 404, path
