@@ -22,6 +22,7 @@ from proxy.admin.journal import Journal
 from proxy.admin.observations import MEMORY_BYTES, STRETCH, STRETCHING, WAITING, Observations
 from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
+from proxy.ahead import Ahead, AheadParts
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
 from proxy.config.settings import Listener, Settings
@@ -124,7 +125,7 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         client = open_client()
         stack.push_async_callback(client.close)
         stack.push_async_callback(tasks.close, SETTLING)
-        flow, observations.gauges = _flow(settings, kept, client, observer, tasks)
+        flow, observations.gauges = _flow(settings, kept, client, observer, tasks, stack)
         front = Front(
             flow,
             None if settings.clients is None else KnownClients(settings.clients),
@@ -144,7 +145,12 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
 
 
 def _flow(
-    settings: Settings, kept: Kept, client: UpstreamClient, observer: Observer, tasks: Tasks
+    settings: Settings,
+    kept: Kept,
+    client: UpstreamClient,
+    observer: Observer,
+    tasks: Tasks,
+    stack: AsyncExitStack,
 ) -> tuple[Flow, Callable[[], dict[Labels, float]]]:
     """Return the flow, and what says how much it holds at the moment."""
     time = asyncio.get_running_loop().time
@@ -152,17 +158,7 @@ def _flow(
     first_level = Memory(settings.memory)
     cache = Cache(first_level, kept.store, tasks)
     accounts = Accounts(kept.ledger)
-    calls = Calls(
-        CallParts(
-            queues=queues,
-            ledger=kept.ledger,
-            client=client,
-            observer=observer,
-            tasks=tasks,
-            time=time,
-            wall=clock.wall,
-        )
-    )
+    calls = Calls(CallParts(queues, kept.ledger, client, observer, tasks, time, clock.wall))
     flights: Flights[Landing] = Flights(tasks)
     parts = FlowParts(
         cache=cache,
@@ -177,7 +173,10 @@ def _flow(
         secret=settings.store.namespace.encode(),
     )
     held = _held(settings, queues, first_level, accounts)
-    return Flow(parts, Routes(settings.upstreams)), held
+    flow = Flow(parts, Routes(settings.upstreams))
+    ahead = AheadParts(flow, cache, kept.ledger, queues.length, time, clock.steady_wall)
+    stack.callback(tasks.start(Ahead(ahead).run(), "ahead").cancel)
+    return flow, held
 
 
 def _held(

@@ -34,6 +34,7 @@ from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
 from proxy.heats import Heats
+from proxy.heats import Heats
 from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
@@ -67,6 +68,7 @@ class Flow:
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
         self._families = Families(parts.cache)
+        self.heats = Heats()
         self.heats = Heats()
         self.configure(routes)
 
@@ -165,6 +167,17 @@ class Flow:
                 assert_never(plan)
 
     # ── Fetch: join a flight or begin one ──
+
+    @property
+    def secret(self) -> bytes:
+        """What keys the HMAC of credentials that clients bring."""
+        return self._parts.secret
+
+    async def refresh(self, ask: Asked) -> None:
+        """Fetch an answer for nobody, be it stored or not, unless it is being fetched already."""
+        stored = await self._parts.cache.stored(ask.key, self._parts.now())
+        asked_for = conditions.validators(stored, stored[0] if stored else None)
+        self._refresh(ask, Fetch(asked_for, stored, forward_reason="stale"))
 
     @property
     def secret(self) -> bytes:

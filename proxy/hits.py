@@ -24,6 +24,7 @@ from proxy.asked import Asked
 from proxy.core.model import Entry, Policy, Request, Verdict
 from proxy.core.privacy import SIGNATURE_HEADERS, TOKEN_HEADERS
 from proxy.core.upstreams import Upstream
+from proxy.heats import Heat
 from proxy.observation import Counter, Observer
 from proxy.ports import FirstLevel
 
@@ -53,14 +54,21 @@ _Head: TypeAlias = tuple[object, ...]
 class Hit:
     """A request that is known, and its answer as of now."""
 
-    __slots__ = ("answer", "asked", "counter", "depends_on", "entry", "until")
+    __slots__ = ("answer", "asked", "counter", "depends_on", "entry", "heat", "until")
 
     def __init__(
-        self, asked: Asked, entry: Entry, counter: Counter, depends_on: frozenset[str]
+        self,
+        asked: Asked,
+        entry: Entry,
+        counter: Counter,
+        depends_on: frozenset[str],
+        heat: Heat | None = None,
     ) -> None:
         self.asked = asked
         self.entry = entry
         self.counter = counter
+        self.heat = heat
+        """Where its uses are counted, if it is refreshed ahead."""
         self.depends_on = depends_on
         """Lower-case names of the request fields that tell it from another; those of one
         configuration, by which it is also known that it is of another than the present one."""
@@ -106,6 +114,8 @@ class Hits:
             return None
         entry = self._first_level.get(hit.entry.key)
         if entry is hit.entry:
+            if hit.heat is not None:
+                hit.heat.hits += 1
             if now < hit.until:
                 hit.counter.hit(entry.initial_age + now - entry.received_at)
                 return hit.answer
@@ -119,7 +129,7 @@ class Hits:
                 return hit.answer
         return None
 
-    def learn(self, asked: Asked, answer: Answer) -> None:
+    def learn(self, asked: Asked, answer: Answer, heat: Heat | None = None) -> None:
         """Remember a request that was answered from a fresh entry just now."""
         entry, request = answer.entry, asked.request
         if entry is None or answer.account.verdict is not Verdict.HIT:
@@ -134,7 +144,7 @@ class Hits:
         account = answer.account
         counter = self._observer.endpoint(account.upstream, account.endpoint)
         self._forget(self._known.pop(head, None))
-        self._known[head] = Hit(asked, entry, counter, self._keyed)
+        self._known[head] = Hit(asked, entry, counter, self._keyed, heat)
         self._bytes += len(entry.body)
         while len(self._known) > MOST or self._bytes > MOST_BYTES:
             self._forget(self._known.popitem(last=False)[1])

@@ -34,6 +34,7 @@ _PLAIN = (
     "headers",
     "max_size",
     "max_age",
+    "refresh_ahead",
 )
 
 

@@ -167,6 +167,10 @@ class Behaviour(Strict):
         description="Where there is a fallback, it is served after this. Default 500ms.",
     )
     priority: Urgency | None = Field(default=None, description="0 first, 7 last. Default 3.")
+    refresh_ahead: Flag | None = Field(
+        default=None,
+        description="Fetch anew what is used often before it ends, where quota is to spare.",
+    )
 
 
 class EndpointFile(Behaviour):
@@ -353,6 +357,11 @@ class UpstreamFile(Strict):
     user_agent: Text = Field(default="quota-proxy", description="User-Agent that it sees.")
     error_body: Literal["", "binance", "coingecko", "coinmarketcap"] = Field(
         default="", description="Whose SDKs must be able to read the proxy's own errors."
+    )
+    warm: Texts = Field(
+        default=(),
+        description="Paths, with their queries and without the prefix, that are fetched at the"
+        " start and kept fresh, where quota is to spare.",
     )
     rewrite_links: Flag = Field(
         default=False,

@@ -9,6 +9,8 @@ from proxy.config.plans import chosen
 from proxy.config.problems import Path
 from proxy.config.schema_upstream import BodyCheckFile, HoldFile, UpstreamFile, UsageFile
 from proxy.config.validation import Validated
+from proxy.core.model import Request
+from proxy.core.routing import Match, Routes
 from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
 
 _AS_WRITTEN = (
@@ -21,6 +23,7 @@ _AS_WRITTEN = (
     "user_agent",
     "error_body",
     "rewrite_links",
+    "warm",
 )
 _prefix = re.compile(r"/|(?:/[A-Za-z0-9._-][A-Za-z0-9._~-]*)+").fullmatch
 
@@ -36,7 +39,7 @@ def upstream(validated: Validated[UpstreamFile], folder: FilePath) -> Upstream |
     plan = chosen(validated, file)
     names = frozenset(limit.name for limit in plan.limits)
     rules = Endpoints(validated, file, names)
-    return Upstream(
+    made = Upstream(
         base_url=plan.base_url,
         prefix=_prefixed(validated, file),
         endpoints=rules.all(),
@@ -61,6 +64,22 @@ def upstream(validated: Validated[UpstreamFile], folder: FilePath) -> Upstream |
         tls_ca=existing(validated, ("tls_ca",), file.tls_ca, folder),
         **{name: getattr(file, name) for name in _AS_WRITTEN},
     )
+    _check_warm(validated, made)
+    return made
+
+
+def _check_warm(validated: Validated[UpstreamFile], made: Upstream) -> None:
+    """Complain of paths to be kept warm whose answers are never stored."""
+    for index, path in enumerate(made.warm):
+        target, _, query = path.partition("?")
+        asking = Request("GET", made.prefix.rstrip("/") + target, query, ())
+        route = Routes((made,)).match(asking)
+        if not isinstance(route, Match) or route.unmatched or not route.endpoint.refreshable:
+            validated.complain(
+                ("warm", index),
+                f"{path!r} meets no endpoint whose answers are kept (paths stand here as at the"
+                " provider, without the prefix)",
+            )
 
 
 def existing(

@@ -202,6 +202,14 @@ class Endpoint:
     """TTL of a range that lies wholly in the past; 0: the same as of any other."""
     contains: Contains | None = None
     """How a longer answer holds a shorter one."""
+    refresh_ahead: bool = False
+    """What is used often is fetched anew before it ends, where quota is to spare."""
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether its answers are stored, and can be asked for without a client."""
+        stored = not (self.live or self.private) and self.ttl not in {None, 0}
+        return stored and self.policy is not Policy.OBEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,5 +256,8 @@ class Upstream:
     user_agent: str = "quota-proxy"
     error_body: str = ""
     """Members the provider's SDKs read in our own problems: `binance`, `coingecko`, …; or none."""
+    warm: tuple[str, ...] = ()
+    """Paths, with their queries and without the prefix, whose answers are fetched at the start and
+    kept fresh, where quota is to spare."""
     rewrite_links: bool = False
     """Absolute upstream URLs in bodies become the proxy's own, keys taken out (CryptoPanic)."""

@@ -77,7 +77,7 @@ def test_pressure_grows_with_what_is_used(
 
 @given(shares, st.floats(0, 1), st.floats(1e-7, 1e-6), st.sampled_from([60.0, MONTH]))
 def test_pressure_is_smooth(used: float, passed: float, step: float, window: float) -> None:
-    """A little more used presses a little more: no lifetime jumps (before the window's very end)."""
+    """A little more used presses a little more: no lifetime jumps."""
     passed = min(passed, 0.99)
     moved = pressure(level(used + step, passed, window)) - pressure(level(used, passed, window))
 

@@ -1,0 +1,126 @@
+"""Refresh ahead: what is used is fetched anew before it ends, from surplus alone.
+
+Once a second it looks at the answers that are used, and at those of the `warm:` lists. What is due
+is fetched, that first which saves most for its cost, as long as every limit has room to spare
+(`core.surplus`), nobody waits for the upstream, and it is not on hold. A refresh never waits for
+quota. An answer is hot if it was used `HOT` times since it came; what was used less is let end, and
+forgotten.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from proxy.asked import Asked, asked
+from proxy.cache import Cache
+from proxy.compositions import composition
+from proxy.core import surplus
+from proxy.core.model import Request
+from proxy.core.routing import Match, Routes
+from proxy.core.upstreams import Upstream
+from proxy.flow import Flow
+from proxy.heats import Heat
+from proxy.ports import Ledger
+
+PERIOD: Final = 1.0
+HOT: Final = 2
+AGAIN: Final = 15.0
+"""Seconds after which a refresh that brought nothing is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AheadParts:
+    """What refreshing ahead stands on."""
+
+    flow: Flow
+    cache: Cache
+    ledger: Ledger
+    waiting: Callable[[str], int]
+    """How many requests wait for an upstream's quota."""
+    time: Callable[[], float]
+    """A clock that never steps, for durations (seconds)."""
+    now: Callable[[], float]
+    """The clock of entries."""
+
+
+class Ahead:
+    """Refreshes what is hot and what is to be kept warm."""
+
+    def __init__(self, parts: AheadParts) -> None:
+        self._parts = parts
+        self._routes: Routes | None = None
+
+    async def run(self) -> None:
+        """Look once a second, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(PERIOD)
+
+    async def look(self) -> None:
+        """Refresh what is due now and can be afforded."""
+        parts = self._parts
+        if parts.flow.routes is not self._routes:
+            self._routes = parts.flow.routes
+            self._warm(self._routes)
+        planned: dict[str, dict[str, float]] = {}
+        due = [heat for heat in parts.flow.heats if await self._is_due(heat)]
+        for heat in sorted(due, key=_worth, reverse=True):
+            spent = planned.setdefault(heat.asked.match.upstream.name, {})
+            if self._affords(heat.asked, spent):
+                heat.not_before = parts.now() + AGAIN
+                for charge in heat.asked.bill().charges:
+                    spent[charge.bucket] = spent.get(charge.bucket, 0.0) + charge.cost
+                await parts.flow.refresh(replace(heat.asked, began=parts.time()))
+
+    def _warm(self, routes: Routes) -> None:
+        """Learn what the lists name; what was learnt by other routes is forgotten."""
+        self._parts.flow.heats.clear()
+        for upstream in routes.upstreams.values():
+            for path in () if upstream.disabled else upstream.warm:
+                for ask in wanted(routes, upstream, path, self._parts.flow.secret):
+                    self._parts.flow.heats.learn(ask, warm=True)
+
+    async def _is_due(self, heat: Heat) -> bool:
+        parts, now = self._parts, self._parts.now()
+        if now < heat.not_before:
+            return False
+        key = heat.asked.key
+        entry = parts.cache.peek(key)
+        if entry is None or surplus.is_due(entry.lifetimes, entry.age(now)):
+            entry = await parts.cache.newest(key)
+        if entry is not None and entry.received_at != heat.of:
+            first = heat.of is None
+            heat.of = entry.received_at
+            heat.hits = heat.hits if first else 0
+        if entry is not None and not surplus.is_due(entry.lifetimes, entry.age(now)):
+            return False
+        if heat.warm or (entry is not None and heat.hits >= HOT):
+            return True
+        if entry is None or entry.age(now) > entry.lifetimes.ttl:
+            parts.flow.heats.forget(heat)
+        return False
+
+    def _affords(self, ask: Asked, planned: dict[str, float]) -> bool:
+        parts, upstream = self._parts, ask.match.upstream.name
+        if parts.waiting(upstream) or parts.ledger.held_for(upstream) > 0:
+            return False
+        return surplus.spare(ask.bill(), parts.ledger.levels(upstream), planned)
+
+
+def wanted(routes: Routes, upstream: Upstream, path: str, secret: bytes = b"") -> Iterable[Asked]:
+    """Return the requests for a path of an upstream; of a list, those of its members."""
+    target, _, query = path.partition("?")
+    request = Request("GET", upstream.prefix.rstrip("/") + target, query, ())
+    route = routes.match(request)
+    if not isinstance(route, Match) or route.upstream is not upstream:
+        return ()
+    if not route.endpoint.refreshable:
+        return ()
+    ask = asked(request, route, 0.0, secret)
+    composed = composition(ask, routes)
+    return (ask,) if composed is None else tuple(member for _, member in composed.members)
+
+
+def _worth(heat: Heat) -> float:
+    return surplus.worth(heat.hits + heat.warm, heat.asked.bill())

@@ -1,0 +1,204 @@
+"""Refresh ahead: what is used does not end, as long as there is quota to spare."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from proxy.ahead import Ahead, AheadParts, wanted
+from proxy.cache import Cache
+from proxy.core.model import Request
+from proxy.core.spending import Level
+from tests.house import House, OpenLedger, Response, endpoint, upstream
+
+PRICE = endpoint("price", "/price", refresh_ahead=True)
+PLAIN = endpoint("plain", "/plain")
+LIVE = endpoint("live", "/live", live=True)
+WARM = ("/plain?ids=warm",)
+
+
+class Ledger(OpenLedger):
+    used = 0.0
+    held = 0.0
+
+    def levels(self, _upstream: str) -> tuple[Level, ...]:
+        return (Level("minute", "minute", 30, self.used, 60, "sliding_window", 60),)
+
+    def held_for(self, _upstream: str) -> float:
+        return self.held
+
+
+class Stage:
+    """A house, and what refreshes ahead in it."""
+
+    def __init__(self, *warm: str) -> None:
+        self.ledger = Ledger()
+        self.house = House(upstream(PRICE, PLAIN, LIVE, warm=warm), ledger=self.ledger)
+        self.waiting = 0
+        cache = Cache(self.house.first_level, self.house.store, self.house.tasks)
+        flow = self.house.flow
+        self.ahead = Ahead(
+            AheadParts(
+                flow=flow, cache=cache, ledger=self.ledger,
+                waiting=lambda _: self.waiting, time=asyncio.get_running_loop().time,
+                now=lambda: self.house.clock,
+            )
+        )  # fmt: skip
+
+    async def look(self) -> list[str]:
+        """Let it look once; return what was asked of the provider by then."""
+        before = len(self.house.provider.sent)
+        await self.ahead.look()
+        await self.house.settle_down()
+        return [each.target for each in self.house.provider.sent[before:]]
+
+    async def use(self, times: int, target: str = "/coingecko/price?ids=a") -> None:
+        for _ in range(times):
+            await self.house.ask(target)
+        await self.house.settle_down()
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    built = Stage()
+    await built.look()
+    yield built
+    await built.house.close()
+    assert built.house.errors == []
+
+
+async def test_what_is_hot_does_not_end(stage: Stage) -> None:
+    """Used twice since it came, it is fetched anew in its last tenth: nobody meets a MISS."""
+    await stage.use(3)
+    stage.house.clock += 30
+
+    assert await stage.look() == []
+    stage.house.clock += 25
+
+    assert await stage.look() == ["/price?ids=a"]
+    assert await stage.look() == []
+    stage.house.clock += 10
+    answer = await stage.house.ask("/coingecko/price?ids=a")
+
+    assert ("HIT", 10) == (answer.account.verdict, answer.account.age)
+
+
+async def test_the_shortest_way_counts(stage: Stage) -> None:
+    """Hits that nobody parses keep an answer hot too."""
+    await stage.use(2)
+    again = Request("GET", "/coingecko/price", "ids=a", (), "proxy", 8080)
+    for _ in range(2):
+        assert stage.house.flow.at_once(again) is not None
+    stage.house.clock += 55
+
+    assert await stage.look() == ["/price?ids=a"]
+
+
+async def test_what_is_used_little_ends(stage: Stage) -> None:
+    """One hit is no reason; and once it has been refreshed, only new hits are."""
+    await stage.use(2)
+    stage.house.clock += 55
+
+    assert await stage.look() == []
+    await stage.use(2)
+
+    assert await stage.look() == ["/price?ids=a"]
+    stage.house.clock += 58
+
+    assert await stage.look() == []
+    stage.house.clock += 10
+
+    assert await stage.look() == []
+    assert list(stage.house.flow.heats) == []
+
+
+async def test_other_endpoints_are_left_alone(stage: Stage) -> None:
+    """Off, unless the endpoint says so."""
+    await stage.use(5, "/coingecko/plain?ids=a")
+    stage.house.clock += 58
+
+    assert await stage.look() == []
+
+
+@pytest.mark.parametrize("why", ["used", "held", "waiting"])
+async def test_only_from_surplus(stage: Stage, why: str) -> None:
+    """Not with half the limit used, not on hold, not while a client waits."""
+    await stage.use(3)
+    stage.house.clock += 55
+    setattr(stage if why == "waiting" else stage.ledger, why, 15)
+
+    assert await stage.look() == []
+    setattr(stage if why == "waiting" else stage.ledger, why, 0)
+
+    assert await stage.look() == ["/price?ids=a"]
+
+
+async def test_the_hottest_go_first(stage: Stage) -> None:
+    """What can be afforded goes to what saves most."""
+    for name, times in (("a", 3), ("b", 9), ("c", 6)):
+        await stage.use(times, f"/coingecko/price?ids={name}")
+    stage.house.clock += 55
+    stage.ledger.used = 13
+
+    assert await stage.look() == ["/price?ids=b", "/price?ids=c"]
+
+
+async def test_another_process_may_have_done_it(stage: Stage) -> None:
+    """What is newer in the store is taken from there."""
+    await stage.use(3)
+    entry = next(iter(stage.house.store.level.entries.values()))
+    stage.house.clock += 55
+    stage.house.store.level.entries[entry.key] = replace(entry, received_at=stage.house.clock - 1)
+
+    assert await stage.look() == []
+    assert (await stage.house.ask("/coingecko/price?ids=a")).account.age == 1
+
+
+async def test_warm_lists_are_filled_and_kept() -> None:
+    """At the start, and whenever an answer is about to end, whoever asks for it."""
+    stage = Stage(*WARM)
+
+    assert await stage.look() == ["/plain?ids=warm"]
+    assert (await stage.house.ask("/coingecko/plain?ids=warm")).account.verdict == "HIT"
+    stage.house.clock += 55
+
+    assert await stage.look() == ["/plain?ids=warm"]
+    await stage.house.close()
+
+
+async def test_a_failure_is_not_repeated_at_once() -> None:
+    """A warm path that brings nothing waits before it is tried again."""
+    stage = Stage("/plain?ids=none")
+    stage.house.provider.answers = deque([Response(status=500), Response()])
+
+    assert await stage.look() == ["/plain?ids=none"]
+    assert await stage.look() == []
+    stage.house.clock += 16
+
+    assert await stage.look() == ["/plain?ids=none"]
+    await stage.house.close()
+
+
+async def test_it_runs_until_it_is_cancelled() -> None:
+    """It looks again and again."""
+    stage = Stage(*WARM)
+    running = asyncio.get_running_loop().create_task(stage.ahead.run())
+    while not stage.house.provider.sent:  # noqa: ASYNC110 - a plain list, no event
+        await asyncio.sleep(0)
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await stage.house.close()
+
+
+async def test_what_cannot_be_kept_is_not_wanted() -> None:
+    """Clocks, and what meets no endpoint."""
+    stage = Stage()
+    [gecko] = stage.house.flow.routes.upstreams.values()
+
+    assert [] == [*wanted(stage.house.flow.routes, gecko, "/live")]
+    assert [] == [*wanted(stage.house.flow.routes, gecko, "/nowhere/at/all")]
+    await stage.house.close()
