@@ -198,36 +198,38 @@ def adjust(
     account: Account, adjustment: Adjustment, rules: Mapping[str, Rule], moment: Moment
 ) -> Account:
     """Say what is used of a limit; never below what is in flight, which is among it."""
-    bucket, log = adjustment.bucket, adjustment.log
-    rule = rules[bucket]
+    bucket, rule = adjustment.bucket, rules[adjustment.bucket]
     count = current(rule, account.counts.get(bucket), moment)
-    used = 0.0
-    for _, tokens in log:
-        used += tokens
-    if adjustment.least and used <= _used(rule, count):
+    told = _dated(rule, adjustment.log, moment)
+    if adjustment.least and told.total <= _used(rule, count):
         return Account(account.head, {**account.counts, bucket: count})
     flying = buckets.in_flight(count, moment.now, rule.slot)
-    rest = max(0.0, used - flying)
+    told = _without_newest(told, flying)
     if rule.kind == BUCKET:
-        level = rule.size - (flying + rest)
-        count = msgspec.structs.replace(count, level=level, owed=rest, told=UNTOLD)
+        level = rule.size - (flying + told.total)
+        count = msgspec.structs.replace(count, level=level, owed=told.total, told=UNTOLD)
     else:
         own = tallies.since(count.own, moment.now, rule.slot)
-        foreign = _dated(rule, log, rest, moment.now)
-        count = msgspec.structs.replace(count, own=own, foreign=foreign, told=UNTOLD)
+        count = msgspec.structs.replace(count, own=own, foreign=told, told=UNTOLD)
     return Account(account.head, {**account.counts, bucket: count})
 
 
-def _dated(
-    rule: Rule, log: tuple[tuple[float, float], ...], rest: float, now: float
-) -> tallies.Tally:
-    """Return a tally of the oldest `rest` tokens of a log."""
+def _dated(rule: Rule, log: tuple[tuple[float, float], ...], moment: Moment) -> tallies.Tally:
+    """Return a log as a tally, less what is of a window gone by."""
     tally = EMPTY
     for ago, tokens in log:
-        part = min(tokens, rest)
-        if part > 0:
-            tally = tallies.added(tally, tallies.slot_at(now - ago, rule.slot), part)
-            rest -= part
+        if tokens > 0:
+            tally = tallies.added(tally, tallies.slot_at(moment.now - ago, rule.slot), tokens)
+    if rule.kind == BUCKET:
+        return tally
+    return tallies.since(tally, windows.frame(rule, moment).cut, rule.slot)
+
+
+def _without_newest(tally: tallies.Tally, tokens: float) -> tallies.Tally:
+    while tokens > tallies.CRUMB and tally.slots:
+        part = min(tally.tokens[-1], tokens)
+        tally, _ = tallies.taken(tally, tally.slots[-1], part)
+        tokens -= part
     return tally
 
 

@@ -55,6 +55,11 @@ def rule(limit: Limit, wall: float) -> Rule:
             return Rule(SLIDING, limit.limit, window, window / SLOTS, reserve=limit.reserve)
 
 
+def is_long(rule: Rule) -> bool:
+    """Whether the window takes a day or more: such counts are worth noting elsewhere too."""
+    return rule.window >= _LONG
+
+
 def length(limit: Limit, wall: float) -> float:
     """Return the length of the limit's present window in seconds."""
     if not isinstance(limit.per, CalendarUnit):

@@ -18,6 +18,7 @@ import errno
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -25,18 +26,21 @@ import structlog
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendLostError, BackendVersionError
 from proxy.backends.redis import Redis
+from proxy.core import transfers
 from proxy.core.counts import Moment
 from proxy.core.limits import VERSION, Account, Booked, Decision
 from proxy.core.model import Denied
 from proxy.core.offsets import DRIFT
-from proxy.core.rules import Rule
+from proxy.core.rules import Rule, is_long
 from proxy.core.shares import Telling
 from proxy.core.spenders import HEARTBEAT, LEASE, SILENT
 from proxy.core.spending import Bill, Granted
+from proxy.core.transfers import Carried
 from proxy.ledger import wire
 from proxy.ledger.book import Limits
 from proxy.ledger.desk import Desk
 from proxy.ledger.gathering import Gathering
+from proxy.ledger.notes import Notes
 from proxy.ledger.questions import Part, Question, Result, Settle, Spend, Tell, buckets
 from proxy.ledger.share import NotYet, Share, standing
 
@@ -76,8 +80,9 @@ class RedisLedger(Desk):
         *,
         namespace: str = "quota-proxy",
         timeout: float = 1.0,
-        fleet_size: int | None = None,
+        fleet_size: int = 1,
         refusing: Collection[str] = (),
+        notes: Path | None = None,
         boottime: Callable[[], float] = clock.boottime,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
@@ -88,7 +93,8 @@ class RedisLedger(Desk):
             upstreams: Each upstream's limits.
             namespace: First part of every key.
             timeout: Deadline of the connection's commands, s.
-            fleet_size: How many processes share the ledger, where the operator says so.
+            fleet_size: How many processes share the ledger; above 1 it is taken at its word.
+            notes: Where the counts of long windows are noted, for a Redis that forgets.
             refusing: Upstreams that get nothing while the ledger is lost (`refuse`).
             boottime: Seconds since boot.
             wall: Unix time.
@@ -102,6 +108,7 @@ class RedisLedger(Desk):
         self._refusing = frozenset(refusing)
         self._boottime = boottime
         self._wall = wall
+        self._notes = None if notes is None else Notes(notes, wall)
         self._within = _LONGEST_ANSWER
         self._sights: dict[str, _Sight] = {}
         self._shares: dict[str, Share] = {}
@@ -121,6 +128,8 @@ class RedisLedger(Desk):
 
         """
         self._tasks.start(self._beat(), "ledger heartbeat")
+        if self._notes is not None:
+            self._tasks.start(self._note(self._notes), "ledger notes")
         for upstream in self.book.upstreams:
             try:
                 packed = await self._redis.execute("HGET", self._keys(upstream)[0], "")
@@ -228,6 +237,31 @@ class RedisLedger(Desk):
                 looks = (self._put(self._look(each)) for each in due)
                 await asyncio.gather(*looks, return_exceptions=True)
 
+    async def _note(self, notes: Notes) -> None:
+        """Give the ledger what was noted, then note what it counts."""
+        noted = await notes.read()
+        while noted:
+            await asyncio.sleep(HEARTBEAT / 4)
+            try:
+                await self.take_over(noted)
+            except BackendError:
+                continue
+            noted = ()
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await notes.write(self._long_counts())
+
+    def _long_counts(self) -> tuple[Carried, ...]:
+        """Return the counts of long windows as last seen."""
+        found: list[Carried] = []
+        for upstream in self._sights:
+            account, moment = self.book.seen(upstream)
+            known = set(account.counts) & set(self.book.limits(upstream))
+            rules = self.book.rules(upstream, known)
+            lasting = {name: account.counts[name] for name in known if is_long(rules[name])}
+            found += transfers.carried(upstream, Account(account.head, lasting), rules, moment)
+        return tuple(found)
+
     def _is_due(self, upstream: str) -> bool:
         sight = self._sights.get(upstream)
         return sight is None or self._boottime() >= sight.asked + HEARTBEAT
@@ -286,7 +320,7 @@ class RedisLedger(Desk):
         if sight.asked - sight.since < _KNOWN_TO_ALL:
             return False
         nobody = f"[Errno {errno.ECONNREFUSED}]" in self._redis.reason
-        return now < sight.asked + LEASE or nobody or self._fleet_size is not None
+        return now < sight.asked + LEASE or nobody or self._fleet_size > 1
 
     def _spend_alone(self, bill: Bill, question: Spend, error: BackendError) -> Granted | Denied:
         upstream = bill.upstream

@@ -159,9 +159,9 @@ class Share:
         self._spent[bucket], _ = tallies.taken(spent, tallies.slot_at(until, rule.slot), cost)
 
 
-def standing(spenders: Spenders, name: str, fleet_size: int | None) -> Standing:
+def standing(spenders: Spenders, name: str, fleet_size: int) -> Standing:
     """Return what a spender is among those that it last knew of, or among `fleet_size`."""
     of = next((each.of for each in spenders if each.id == name), 1)
-    of = max(of, fleet_size or 1)
+    of = max(of, fleet_size)
     names = sorted({name, *(each.id for each in spenders)})
     return Standing(names.index(name) % of, of)

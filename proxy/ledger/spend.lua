@@ -525,33 +525,38 @@ local function settle(state, ending, moment)
   end
 end
 
-local function dated(rule, log, rest, now)
+local function dated(rule, log, moment)
   local tally = {{}, {}, 0}
   for _, each in ipairs(log) do
-    local part = min(each[2], rest)
-    if part > 0 then
-      added(tally, slot_at(now - each[1], rule.slot), part)
-      rest = rest - part
-    end
+    if each[2] > 0 then added(tally, slot_at(moment.now - each[1], rule.slot), each[2]) end
   end
+  if rule.kind ~= BUCKET then since(tally, frame(rule, moment).cut, rule.slot) end
   return tally
+end
+
+local function without_newest(tally, tokens)
+  while tokens > CRUMB and #tally[1] > 0 do
+    local last = #tally[1]
+    local part = min(tally[2][last], tokens)
+    taken(tally, tally[1][last], part)
+    tokens = tokens - part
+  end
 end
 
 local function adjust(state, adjustment, moment)  -- {bucket, {{ago, tokens}, ...}, least}
   local rule, count = state.rules[adjustment[1]], state.counts[adjustment[1]]
   current(rule, count, moment)
-  local used, present = 0, count[2][3] + count[3][3]
-  for _, each in ipairs(adjustment[2]) do used = used + each[2] end
+  local told, present = dated(rule, adjustment[2], moment), count[2][3] + count[3][3]
   if rule.kind == BUCKET then present = rule.size - count[5] end
-  if adjustment[3] and used <= present then return end
+  if adjustment[3] and told[3] <= present then return end
   local flying = in_flight(count, moment.now, rule.slot)
-  local rest = max(0, used - flying)
+  without_newest(told, flying)
   count[4] = untold()
   if rule.kind == BUCKET then
-    count[5], count[7] = rule.size - (flying + rest), rest
+    count[5], count[7] = rule.size - (flying + told[3]), told[3]
   else
     since(count[2], moment.now, rule.slot)
-    count[3] = dated(rule, adjustment[2], rest, moment.now)
+    count[3] = told
   end
 end
 

@@ -198,6 +198,15 @@ def test_a_log_keeps_its_times() -> None:
     assert limits.named(_ending(_order(1, 1.0, "slide"), 0.0)) == {"slide"}
 
 
+def test_what_another_ledger_remembers_of_a_window_gone_by_is_nothing() -> None:
+    """Nine tokens of last month do not replace the two of this one."""
+    account, _ = limits.spend(Account(), _order(1, 2.0, "month"), RULES, NOW)
+    stale = Adjustment("month", ((700.0, 9.0), (300.0, 1.0)), least=True)
+    account = limits.adjust(account, stale, RULES, NOW)
+
+    assert _used(account)["month"] == 2
+
+
 def test_a_clock_that_steps_back_mints_nothing() -> None:
     """Ledger's time stays; what was spent stays spent; then time goes on."""
     account, moment = limits.opened(Account(), 1500.0, 1500.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.rules import BUCKET, FIXED, SLIDING, length, rule
+from proxy.core.rules import BUCKET, FIXED, SLIDING, is_long, length, rule
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 
 NOW = 1_700_000_000.0
@@ -44,6 +44,14 @@ def test_pace_and_reserve_go_along() -> None:
 
     assert (rule(month, NOW).pace, rule(month, NOW).reserve) == (0.1, 0.2)
     assert rule(Limit("m", 1, 1.0, Algorithm.FIXED_WINDOW), NOW).pace < 0
+
+
+def test_a_day_is_long() -> None:
+    """An hour is not."""
+    day = rule(Limit("d", 1, CalendarUnit.DAY, Algorithm.FIXED_WINDOW), NOW)
+    hour = rule(Limit("h", 1, CalendarUnit.HOUR, Algorithm.FIXED_WINDOW), NOW)
+
+    assert (is_long(day), is_long(hour)) == (True, False)
 
 
 def test_length_of_calendar_units() -> None:

@@ -397,3 +397,32 @@ async def test_a_heartbeat_keeps_the_lease_and_goodbye_ends_it(
 
     assert there == [ledger.book.spender]
     assert spenders() == []
+
+
+async def test_a_month_survives_the_loss_of_redis_and_of_the_process(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """Redis comes back empty, the process is another: the notes say what was spent."""
+    notes = tmp_path / "notes"
+    redis = Redis(RedisOptions(own_redis.url))
+    await redis.open()
+    ledger = RedisLedger(redis, LIMITS, notes=notes)
+    await ledger.open()
+    for _ in range(7):
+        await ledger.spend(BILL)
+    async with asyncio.timeout(10):
+        while not (notes.exists() and b"7.0" in notes.read_bytes()):  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.02)
+    await ledger.close()
+    own_redis.kill()
+    own_redis.start()
+    again = RedisLedger(redis, LIMITS, notes=notes)
+    await again.open()
+    async with asyncio.timeout(10):
+        while not (await again.snapshot("up"))[0].used:  # noqa: ASYNC110 - awaited in Redis
+            await asyncio.sleep(0.02)
+    (level,) = await again.snapshot("up")
+    await again.close()
+    await redis.close()
+
+    assert level.used == 7

@@ -101,7 +101,7 @@ class Fleet:
         share = self.shares.get(spender)
         if share is None:
             seen, _ = self.seen[spender]
-            place = standing(seen.head.spenders, f"s{spender}", None)
+            place = standing(seen.head.spenders, f"s{spender}", 1)
             share = self.shares[spender] = Share(f"s{spender}", seen, moment, place, _WITHIN)
         order = self._order()
         decision = share.spend(order, self.rules, moment)
@@ -161,9 +161,9 @@ def test_a_spender_knows_its_place() -> None:
     """By what the ledger said last; at least one of the fleet's size."""
     spenders = (Spender("b", 1.0, 1), Spender("a", 1.0, 2))
 
-    assert standing(spenders, "a", None) == Standing(0, 2)
+    assert standing(spenders, "a", 1) == Standing(0, 2)
     assert standing(spenders, "b", 3) == Standing(1, 3)
-    assert standing((), "z", None) == Standing(0, 1)
+    assert standing((), "z", 1) == Standing(0, 1)
 
 
 def _share(limit: Limit, *, reached: bool, of: int) -> tuple[Share, dict[str, Rule]]:
