@@ -30,6 +30,8 @@ MAX_FIELD = 16 * 1024
 that was broken and nothing else that tells a long target (414) from a long field (431)."""
 MAX_FIELDS = 128
 HEAD_END = b"\r\n\r\n"
+GIVEN_UP = 16
+"""Unknown heads in a row after which only one in so many is looked up: this client varies them."""
 ONE_WRITE = 64 * 1024
 """Up to how many bytes head and body are copied into one buffer rather than written as two."""
 
@@ -137,6 +139,7 @@ class Connection(OpenHandler):
         "_desk",
         "_head_clock",
         "_head_size",
+        "_unknown",
         "peer",
         "port",
         "reading",
@@ -162,6 +165,8 @@ class Connection(OpenHandler):
         self._head_size = 0
         self._between = SHORT
         """Whether the parser is exactly between two messages, and nothing of a head is with it."""
+        self._unknown = 0
+        """Heads in a row that the accelerator did not know."""
         self.peer = ""
         """The client's address."""
         self.secure = False
@@ -208,12 +213,14 @@ class Connection(OpenHandler):
         Heads go to the parser one by one, so that what follows cannot undo what came before it.
         """
         parked = self.is_parked()
-        if parked:
+        if parked and (self._unknown < GIVEN_UP or self._unknown % GIVEN_UP == 0):
             parts, taken, number = self._desk.accelerated(self, data)
             if number:
+                self._unknown = 0
                 self.write_all(parts)
                 self.count_answered(number, parsed=False)
                 return data[taken:]
+        self._unknown += 1
         end = data.find(HEAD_END) + len(HEAD_END)
         if end < len(HEAD_END):
             end = len(data)
@@ -236,13 +243,16 @@ class Connection(OpenHandler):
             len(parsed) == 1
             and parsed[0][1] is EMPTY_PAYLOAD
             and data.endswith(HEAD_END)
-            and self._desk.at_once(self, parsed[0][0], data if whole else None)
+            and self._desk.at_once(self, parsed[0][0], data if whole and self._learns() else None)
         ):
             self.count_answered(1, parsed=True)
             self._between = True
             return
         self.hand_over(parsed)
         self._between = self.ended_with_a_head(data)
+
+    def _learns(self) -> bool:
+        return self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
 
     def _mind_the_head(self, data: bytes) -> None:
         """Keep the clock of a head that has begun, and stop it when it has ended."""
