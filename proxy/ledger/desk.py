@@ -42,6 +42,11 @@ class Desk(ABC):
 
         """
 
+    @property
+    def alone(self) -> frozenset[str]:
+        """The upstreams that this process counts alone, the ledger being lost."""
+        return frozenset()
+
     def configure(self, upstreams: Limits) -> None:
         """Take the limits in force after a reload; the counts stay."""
         self.book.configure(upstreams)
