@@ -25,54 +25,47 @@ def nowhere(route: NoMatch | OutOfBounds) -> Problem:
     )
 
 
-def disabled(upstream: Upstream) -> Problem:
-    """Return the problem for a provider that needs a key and has none."""
+def _of(
+    upstream: Upstream, status: int, title: str, detail: str, *members: tuple[str, object]
+) -> Problem:
+    """Return a problem that names its upstream, in the words that its SDKs read."""
     return Problem(
-        503,
-        "Upstream disabled",
-        upstream.disabled,
-        "upstream-disabled",
+        status,
+        title,
+        detail,
+        title.lower().replace(" ", "-"),
         upstream=upstream.name,
+        retry_after_max=upstream.retry_after_max,
+        members=members,
         sdk=upstream.error_body,
     )
+
+
+def disabled(upstream: Upstream) -> Problem:
+    """Return the problem for a provider that needs a key and has none."""
+    return _of(upstream, 503, "Upstream disabled", upstream.disabled)
 
 
 def not_allowed(match: Match, request: Request, methods: frozenset[str]) -> Problem:
     """Return the problem for a method that the endpoint does not let through."""
-    return Problem(
-        405,
-        "Method not allowed",
+    allowed = sorted(methods)
+    detail = (
         f"{request.method} is not let through to {match.upstream.name}; "
-        f"allowed: {', '.join(sorted(methods))}",
-        "method-not-allowed",
-        upstream=match.upstream.name,
-        members=(("allow", sorted(methods)),),
-        sdk=match.upstream.error_body,
+        f"allowed: {', '.join(allowed)}"
     )
+    return _of(match.upstream, 405, "Method not allowed", detail, ("allow", allowed))
 
 
 def client_key_refused(upstream: Upstream, names: tuple[str, ...]) -> Problem:
     """Return the problem for a client's key where the configuration lets none in."""
-    return Problem(
-        403,
-        "Client credentials refused",
-        f"{upstream.name} is asked with the proxy's own key only; leave out {', '.join(names)}",
-        "client-credentials-refused",
-        upstream=upstream.name,
-        sdk=upstream.error_body,
-    )
+    detail = f"{upstream.name} is asked with the proxy's own key only; leave out {', '.join(names)}"
+    return _of(upstream, 403, "Client credentials refused", detail)
 
 
 def client_not_let_in(upstream: Upstream, client: Client) -> Problem:
     """Return the problem for a client that may not use this upstream."""
-    return Problem(
-        403,
-        "Client not let in",
-        f"{client.name or 'this client'} may not use {upstream.name}",
-        "client-not-let-in",
-        upstream=upstream.name,
-        sdk=upstream.error_body,
-    )
+    detail = f"{client.name or 'this client'} may not use {upstream.name}"
+    return _of(upstream, 403, "Client not let in", detail)
 
 
 def overloaded(upstream: Upstream, full: Overloaded) -> Problem:
