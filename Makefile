@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format lock bench sandbox demo clean
+.PHONY: help run test test-long lint format lock bench economy sandbox demo clean
 
 help: ## show this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench: $(VENV)/.test ## what a hit and a miss cost (wrk is needed; it says so)
 
 bench-%: $(VENV)/.test ## the benchmark of that name: make bench-spending
 	@$(BIN)/python benchmarks/$*.py $(ARGS)
+
+economy: $(VENV)/.test ## what bots cost the provider, beside nginx and Varnish (apt install them)
+	@$(BIN)/python benchmarks/economy.py $(ARGS)
 
 sandbox: $(VENV)/.run ## the simulated providers alone
 	@exec $(BIN)/python -m proxy sandbox $(ARGS)

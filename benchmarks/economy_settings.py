@@ -1,0 +1,149 @@
+"""The shipped provider files, with all that lasts made shorter, and without chosen features."""
+
+import re
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from economy_provider import NAMES
+from economy_trace import COMPRESSION
+from peers import Rule
+from stage import ROOT, SERVER_CPU, await_answer, free_port, running
+
+from proxy.config.scalars import duration
+
+FEATURES = (
+    ("+ shared calls", ("batch",)),
+    ("+ candles", ("align", "round", "settled", "contains")),
+    ("+ stretch", ("stretch",)),
+)
+"""Each with what declares it on an endpoint or in the defaults, in the order they are added in."""
+LATER = ("ahead", "refresh_ahead", "warm")
+"""What the shipped files may declare beside those: in the last step."""
+LASTING = frozenset(
+    {"ttl", "stale_while_revalidate", "stale_if_error", "max_age", "negative_ttl", "negative",
+     "settled", "max_wait", "rescue_after", "refresh_ahead", "ahead"}
+)  # fmt: skip
+WAITS = {"max_wait": 5.0 / COMPRESSION, "rescue_after": 0.5 / COMPRESSION}
+"""The proxy's defaults for these, shortened as well."""
+SELECTORS = frozenset({"by", "list"})
+RULED = {"coingecko": ("price",), "binance": ("ticker_price", "klines")}
+"""The endpoints that the trace asks for."""
+PROXY = """
+listen: ${QUOTA_PROXY_LISTEN}
+admin: {listen: "${QUOTA_PROXY_ADMIN_LISTEN}"}
+store: ${REDIS_URL}
+log: {level: error, format: json}
+upstreams: [upstreams/*.yaml]
+"""
+
+
+def steps() -> list[tuple[str, frozenset[str]]]:
+    """Return this proxy's contenders: a name, and which features it goes without.
+
+    Only features that the shipped files declare make a step.
+    """
+    declared = {key for name in NAMES for key in _keys(_shipped(name))}
+    wanting = {key for _, keys in FEATURES for key in keys} | set(LATER)
+    found = [("quota-proxy, plain", frozenset(wanting))]
+    for name, keys in FEATURES:
+        if declared & set(keys):
+            wanting -= set(keys)
+            found.append((name, frozenset(wanting)))
+    if declared & set(LATER):
+        found.append(("+ refresh ahead", frozenset()))
+    return found
+
+
+def rules() -> tuple[Rule, ...]:
+    """Return the same lifetimes for others."""
+    found = []
+    for name, endpoints in RULED.items():
+        declared = shortened(_shipped(name))["endpoints"]
+        for each in (declared[endpoint] for endpoint in endpoints):
+            table = each["ttl"]
+            grace = each.get("stale_while_revalidate", 0.0)
+            path = f"/{name}{each['path']}"
+            if isinstance(table, dict):
+                values = {k: v for k, v in table.items() if k not in {"by", "else"}}
+                found.append(Rule(path, table["else"], grace, table["by"], values))
+            else:
+                found.append(Rule(path, table, grace))
+    return tuple(found)
+
+
+def shortened(value: Any, *, lasting: bool = False) -> Any:
+    """Return settings in which everything that lasts lasts a tenth, in seconds."""
+    if isinstance(value, dict):
+        return {
+            key: shortened(each, lasting=key in LASTING or (lasting and key not in SELECTORS))
+            if key != "per"
+            else _window(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [shortened(each) for each in value]
+    if lasting and not isinstance(value, bool) and _is_duration(value):
+        return duration(value) / COMPRESSION
+    return value
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) or bool(re.fullmatch(r"[0-9.]+(ms|s|m|h|d)?", str(value)))
+
+
+def _window(per: Any) -> Any:
+    """Return a limit's window; a month stays one, as what it holds is for a month."""
+    units = {"minute": 60.0, "hour": 3600.0}
+    if per in {"day", "month"}:
+        return per
+    return (units.get(str(per)) or duration(per)) / COMPRESSION
+
+
+def without(settings: Any, features: Collection[str]) -> Any:
+    """Return settings that declare none of these."""
+    if isinstance(settings, dict):
+        return {k: without(v, features) for k, v in settings.items() if k not in features}
+    return settings
+
+
+@contextmanager
+def ours(origin: str, features: Collection[str]) -> Iterator[str]:
+    """Run this proxy without some features before the providers at `origin`; yield its address."""
+    port, admin = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "upstreams").mkdir()
+        Path(folder, "proxy.yaml").write_text(PROXY)
+        for name in NAMES:
+            settings = {**WAITS, **without(shortened(_shipped(name)), features)}
+            text = yaml.safe_dump(settings, sort_keys=False, width=1000)
+            Path(folder, "upstreams", f"{name}.yaml").write_text(text)
+        environ = {
+            "QUOTA_PROXY_LISTEN": f"127.0.0.1:{port}",
+            "QUOTA_PROXY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
+            "REDIS_URL": f"sqlite:{folder}/economy.db",
+            "COINGECKO_API_KEY": "bench",
+            **{f"{name.upper()}_BASE_URL": f"{origin}/{name}" for name in NAMES},
+        }
+        script = str(ROOT / "benchmarks" / "compressed.py")
+        command = [sys.executable, script, "serve", "--config", f"{folder}/proxy.yaml"]
+        with running(command, environ, SERVER_CPU):
+            await_answer(f"http://127.0.0.1:{admin}/readyz")
+            yield f"http://127.0.0.1:{port}"
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    path = ROOT / "config" / "upstreams" / f"{name}.yaml"
+    read: dict[str, Any] = yaml.safe_load(path.read_text())
+    return read
+
+
+def _keys(settings: Any) -> Iterator[str]:
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield key
+            yield from _keys(value)
