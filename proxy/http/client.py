@@ -8,7 +8,7 @@
   for each 64 KiB that came: a large body goes on while it flows, one that drips is cut. Time that
   the reader of the body takes is not counted.
 - A connection is used again only if its last answer ended exactly where it said, and nothing has
-  come since: no answer can leak into the next.
+  come since: no answer can leak into the next (see `framing`).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from proxy.core.fields import Fields, values
 from proxy.core.model import Failed, Failure
 from proxy.http.fields import end_to_end
 from proxy.http.heads import decoded
-from proxy.http.private_names import relay_informational
+from proxy.http.private_names import frame, relay_informational
 from proxy.ports import BrokenExchangeError, Exchange, Outbound
 
 PROGRESS: Final = 64 * 1024
@@ -265,6 +265,7 @@ class _WireRequest(ClientRequest):
         protocol = conn.protocol
         if protocol is None or protocol.should_close:
             raise _StalePooledError
+        frame(protocol, bodiless=self.method == "HEAD")
         if self.passage is not None:
             self.passage.sent = True
             if self.passage.inform is not None:

@@ -19,12 +19,16 @@ all names in `_FOR_SHORT`
     shadowed on an instance, to see the 1xx answers that aiohttp swallows. The method is public;
     that an instance may shadow it is not. Without it they stay swallowed.
 
+`ResponseHandler._parser`
+    wrapped, so that it is fed one answer and no octet more (`framing`). Without it aiohttp refuses
+    answers whose framing lies, which is safe as well.
+
 What needs none: the client's silent re-send is refused by a client middleware, which is public,
 and the lean answers of the front are plain objects in the places of aiohttp's own.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiohttp import EMPTY_PAYLOAD
 from aiohttp.client_proto import ResponseHandler
@@ -33,6 +37,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.core.fields import Fields
+from proxy.http.framing import Framed
 from proxy.http.heads import decoded
 
 Parsed: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
@@ -143,6 +148,14 @@ class OpenHandler(RequestHandler):
         if parsed and self._parser is not None:
             self._parser.message_consumed()
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+
+def frame(protocol: ResponseHandler, *, bodiless: bool) -> None:
+    """Let the protocol's parser see the next answer and nothing beyond it; what is ends it."""
+    parser = getattr(protocol, "_parser", None)
+    if parser is not None:
+        framed: Any = Framed(parser, bodiless=bodiless, on_excess=protocol.force_close)
+        protocol._parser = framed  # noqa: SLF001 - what this file is for
 
 
 def relay_informational(

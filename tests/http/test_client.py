@@ -267,13 +267,23 @@ async def test_a_connection_with_an_answer_nobody_asked_for_is_not_used(
 async def test_a_body_longer_than_it_says_does_not_leak(
     provider: Provider, client: Client, data: bytes
 ) -> None:
-    """Whatever becomes of the first exchange, the second gets its own answer."""
+    """The length is taken at its word, and the second exchange gets an answer of its own."""
     says(provider, data)
-    first = await client.send(provider.outbound())
-    if not isinstance(first, Failed):
-        assert await read(first) == b"ok"
+    assert await read(await client.send(provider.outbound())) == b"ok"
     provider.handler = None
     assert await read(await client.send(provider.outbound())) == b"ok"
+    assert provider.connections == 2
+
+
+async def test_an_unknown_transfer_coding_ends_with_its_connection(
+    provider: Provider, client: Client
+) -> None:
+    """It cannot have been applied, for we never ask for one: the body is what comes."""
+    says(provider, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\nab", close=True)
+    assert await read(await client.send(provider.outbound())) == b"ab"
+    provider.handler = None
+    assert await read(await client.send(provider.outbound())) == b"ok"
+    assert provider.connections == 2
 
 
 # ── failures ──
@@ -329,7 +339,7 @@ async def test_no_head_in_time(provider: Provider, client: Client, said: bytes) 
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
