@@ -40,6 +40,7 @@ from proxy.observation import Observer
 from proxy.persistence import Kept, opened
 from proxy.ports import UpstreamClient
 from proxy.queues import Queues
+from proxy.recording import Recording
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
 from proxy.workers import Worker
@@ -132,6 +133,9 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
             on_error=lambda error: on_error("front", error),
             on_refused=lambda reason: observer.observe_refusal("", reason),
         )
+        if settings.record is not None:
+            flow.recording = Recording(settings.record, clock.wall)
+            stack.callback(tasks.start(flow.recording.run(), "record").cancel)
         state = _State()
         workers = Workers(observations.snapshot, Path(worker.run_dir) if worker.run_dir else None)
         await workers.start()
@@ -188,9 +192,6 @@ def _held(
     def gauges() -> dict[Labels, float]:
         held: dict[Labels, float] = {(MEMORY_BYTES,): float(first_level.figures().bytes)}
         held.update({(WAITING, name): float(queues.length(name)) for name in names})
-        for (upstream, endpoint), factor in accounts.stretches.factors.items():
-            held[STRETCH, upstream, endpoint] = factor
-            held[STRETCHING, upstream, endpoint] = 1.0
         for (upstream, endpoint), factor in accounts.stretches.factors.items():
             held[STRETCH, upstream, endpoint] = factor
             held[STRETCHING, upstream, endpoint] = 1.0

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from typing import BinaryIO
 
     from proxy.config.settings import Settings
 
@@ -82,6 +83,49 @@ def explain(url: str, config: Path, method: str, headers: tuple[str, ...], as_js
     explained = explanations.explain(Routes(settings.upstreams), request)
     click.echo(json.dumps(explained, indent=2) if as_json else explanations.as_text(explained))
     sys.exit(0 if explained["met"] else 1)
+
+
+@main.command()
+@click.argument("trace", type=click.File("rb"))
+@config_option
+@click.option(
+    "--ttl",
+    "ttls",
+    multiple=True,
+    metavar="UPSTREAM.ENDPOINT=VALUE",
+    help="Try another TTL, as in coingecko.price=2m. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Replay recorded traffic against the configuration. Nothing is sent.
+
+    TRACE is what `record: FILE` in proxy.yaml has written.
+    """
+    from proxy import replay  # noqa: PLC0415 - heavy
+
+    upstreams = _load(config).upstreams
+    try:
+        lines = tuple(replay.read(trace))
+        changes = dict(_ttl(text) for text in ttls)
+        made = {"configured": replay.replayed(upstreams, lines)}
+        if changes:
+            made["changed"] = replay.replayed(replay.changed(upstreams, changes), lines)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(made, indent=2))
+        return
+    for name, each in made.items():
+        click.echo(f"── {name} ──\n{replay.as_text(each)}\n")
+
+
+def _ttl(text: str) -> tuple[str, float]:
+    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not UPSTREAM.ENDPOINT=VALUE", param_hint="--ttl")
+    return name, duration(value)
 
 
 @main.command()

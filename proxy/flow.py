@@ -34,10 +34,10 @@ from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
 from proxy.heats import Heats
-from proxy.heats import Heats
 from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
+from proxy.recording import Recording
 
 BODY_KEYED = 1024 * 1024
 """Bytes of a request's body that can be part of a key; more is refused (413)."""
@@ -69,7 +69,8 @@ class Flow:
         self._parts = parts
         self._families = Families(parts.cache)
         self.heats = Heats()
-        self.heats = Heats()
+        self.recording: Recording | None = None
+        """Where requests are recorded, if they are."""
         self.configure(routes)
 
     def configure(self, routes: Routes) -> None:
@@ -89,7 +90,10 @@ class Flow:
 
     def again(self, hit: Hit) -> Answer | None:
         """Return the answer of a known hit as of now, and count it; None: it is none any more."""
-        return self._parts.hits.answer(hit, self._parts.now())
+        answer = self._parts.hits.answer(hit, self._parts.now())
+        if self.recording is not None and answer is not None:
+            self.recording.record(hit.asked)
+        return answer
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer one request; a problem is an answer too."""
@@ -105,6 +109,8 @@ class Flow:
                 return self._observed(None, self._parts.accounts.problem(None, problem), began)
             request, body = replace(request, body=whole), None
         ask = asked(request, route, began, self._parts.secret)
+        if self.recording is not None:
+            self.recording.record(ask)
         problem_met = self._refusal(ask)
         if problem_met is not None:
             answer = self._parts.accounts.problem(ask, problem_met)
@@ -167,17 +173,6 @@ class Flow:
                 assert_never(plan)
 
     # ── Fetch: join a flight or begin one ──
-
-    @property
-    def secret(self) -> bytes:
-        """What keys the HMAC of credentials that clients bring."""
-        return self._parts.secret
-
-    async def refresh(self, ask: Asked) -> None:
-        """Fetch an answer for nobody, be it stored or not, unless it is being fetched already."""
-        stored = await self._parts.cache.stored(ask.key, self._parts.now())
-        asked_for = conditions.validators(stored, stored[0] if stored else None)
-        self._refresh(ask, Fetch(asked_for, stored, forward_reason="stale"))
 
     @property
     def secret(self) -> bytes:

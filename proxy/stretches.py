@@ -3,23 +3,31 @@
 Worked out from the ledger's levels as last known here, at most once a second for each endpoint.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.core import costs, stretching
 from proxy.core.model import Entry, Lifetimes
 from proxy.core.routing import Match
+from proxy.core.spending import Level
 from proxy.core.stretching import Pressure
 from proxy.core.upstreams import Endpoint, Upstream
-from proxy.ports import Ledger
 
 HOLDS: Final = 1.0
 """Seconds for which a factor is used."""
 
 
+class Levels(Protocol):
+    """A ledger, as far as stretching cares."""
+
+    def levels(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand, as last known here; makes no call."""
+        ...
+
+
 class Stretches:
     """The pressure on each endpoint that may be stretched."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Levels) -> None:
         """Take the ledger whose levels press."""
         self._ledger = ledger
         self._pressures: dict[tuple[str, str], Pressure] = {}

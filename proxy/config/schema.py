@@ -200,6 +200,11 @@ class ProxyFile(Strict):
     memory: Size = Field(
         default=256 * 1024 * 1024, description="First-level cache of each process. Default 256MiB."
     )
+    record: Text | None = Field(
+        default=None,
+        description="File to which requests are recorded, without secrets, for `quota-proxy plan`;"
+        " relative to the working directory. Default: none.",
+    )
     fleet_size: Count | None = Field(
         default=None,
         description="Instances that share the ledger: each may spend one such part of a limit"

@@ -118,6 +118,8 @@ class Settings:
     """None: everybody may come in."""
     memory: int = 256 * 1024 * 1024
     fleet_size: int = 1
+    record: Path | None = None
+    """Where requests are recorded."""
     log: LogSettings = LogSettings()
     warnings: tuple[Problem, ...] = ()
     """What is allowed, and probably not meant."""
