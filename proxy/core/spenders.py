@@ -8,7 +8,7 @@ word, and no spender begins with its share before that time has passed for certa
 
 import msgspec
 
-LEASE = 60.0
+LEASE = 20.0
 """Seconds for which a spender is alive after its last call."""
 
 SILENT = 2.0

@@ -57,9 +57,10 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """I end: withhold nothing for me."""
+    """This spender has ended: withhold nothing for it."""
 
     upstream: str
+    spender: str
     rules: dict[str, Rule]
 
 

@@ -36,7 +36,7 @@ from proxy.core.shares import Telling
 from proxy.core.spenders import HEARTBEAT, LEASE, SILENT
 from proxy.core.spending import Bill, Granted
 from proxy.core.transfers import Carried
-from proxy.ledger import wire
+from proxy.ledger import processes, wire
 from proxy.ledger.book import Limits
 from proxy.ledger.desk import Desk
 from proxy.ledger.gathering import Gathering
@@ -102,6 +102,7 @@ class RedisLedger(Desk):
         """
         super().__init__(upstreams, boottime, wall)
         self._redis = redis
+        self._name = f"{self.book.spender} {processes.here()}"
         self._namespace = namespace
         self._timeout = timeout
         self._fleet_size = fleet_size
@@ -133,19 +134,28 @@ class RedisLedger(Desk):
         for upstream in self.book.upstreams:
             try:
                 packed = await self._redis.execute("HGET", self._keys(upstream)[0], "")
-            except BackendError:
+                if packed is not None and wire.version(packed) > VERSION:
+                    raise BackendVersionError(f"the counts of {upstream} are of a newer version")
+                await self._bury(upstream)
+            except BackendLostError:
                 return  # lost at the start: the script looks again at each call
-            if packed is not None and wire.version(packed) > VERSION:
-                raise BackendVersionError(f"the counts of {upstream} are of a newer version")
 
     async def close(self) -> None:
         """Say goodbye, and end what is under way; the connection is its owner's."""
         for upstream in tuple(self._sights):
             try:
-                await self._call(upstream, [Part(upstream, {})], {}, patient=False)
+                await self._call(upstream, [Part(upstream, self._name, {})], {}, patient=False)
             except BackendError:
                 break
         await self._tasks.close()
+
+    async def _bury(self, upstream: str) -> None:
+        """Say of those spenders that they have ended who were killed on this machine."""
+        await self._put(self._look(upstream))
+        account, _ = self.book.seen(upstream)
+        for each in account.head.spenders:
+            if processes.has_ended(each.id.partition(" ")[2]):
+                await self._call(upstream, [Part(upstream, each.id, {})], {})
 
     async def spend(self, bill: Bill) -> Granted | Denied:
         """Spend all that the bill names, or nothing; of our share where the ledger is lost."""
@@ -219,10 +229,10 @@ class RedisLedger(Desk):
     def _caller(self, upstream: str) -> wire.Caller:
         sight, epoch = self._sights.get(upstream), secrets.token_hex(8)
         if sight is None:
-            return wire.Caller(self.book.spender, epoch=epoch)
+            return wire.Caller(self._name, epoch=epoch)
         passed = self._boottime() - sight.asked
         latest = sight.now + passed * (1.0 + DRIFT) + self._timeout
-        return wire.Caller(self.book.spender, latest, sight.known, epoch)
+        return wire.Caller(self._name, latest, sight.known, epoch)
 
     def _keys(self, upstream: str) -> tuple[str, str]:
         tag = f"{self._namespace}:{{{upstream}}}"
@@ -346,7 +356,7 @@ class RedisLedger(Desk):
         reached = upstream in self._sights
         seen = self.book.seen(upstream)[0] if reached else None
         spenders = seen.head.spenders if seen else ()
-        place = standing(spenders, self.book.spender, self._fleet_size)
+        place = standing(spenders, self._name, self._fleet_size)
         return Share(self.book.spender, seen, self._moment(upstream), place, self._within)
 
     def _settle_alone(self, question: Settle, error: BackendError) -> None:

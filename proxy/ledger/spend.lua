@@ -11,7 +11,7 @@
 --          or {MessagePack {now, wall, {}}}, and nothing done, where the caller knows more than is
 --          here: it must tell first
 --
--- Question  {0, order} | {1, ending} | {2, adjustment} | {3} | {4, telling} | {5}
+-- Question  {0, order} | {1, ending} | {2, adjustment} | {3} | {4, telling} | {5, spender}
 -- Decision  {0, until, probe} booked | {1, until} held | {2, index} short | {3} none
 -- Needs nothing beyond Redis 6.2: effects are replicated by default since 5.0, so TIME may be read.
 
@@ -24,7 +24,7 @@ local COST_MEMORY, LAG_MEMORY, FADES = 0.99, 0.9, 4.0
 local DRIFT, DISTRUST, TOLERANCE = 1e-4, -16, 0.001
 local SHORTEST, LONGEST, JITTER = 1.0, 7 * 86400.0, 0.1
 local LATE = 60.0
-local LEASE, SILENT, LONG_SILENT, RENEW = 60.0, 2.0, 3.0, 0.25
+local LEASE, SILENT, LONG_SILENT, RENEW = 20.0, 2.0, 3.0, 0.25
 local floor, min, max = math.floor, math.min, math.max
 
 local function finite(x) return x == x and x > -math.huge and x < math.huge end
@@ -714,7 +714,7 @@ for i, question in ipairs(request[4]) do
   end
   if kind == 5 then
     changed = true
-    state.head[8] = parted(state.head[8], request[5])
+    state.head[8] = parted(state.head[8], question[2])
   end
   decisions[i] = decision
 end

@@ -60,8 +60,8 @@ def _packed(question: Question) -> tuple[Any, ...]:
             return (3,)
         case Tell(telling=telling):
             return (4, telling)
-        case Part():
-            return (5,)
+        case Part(spender=spender):
+            return (5, spender)
         case _:
             assert_never(question)
 

@@ -14,7 +14,7 @@ def test_a_call_renews_the_lease() -> None:
 
 def test_a_lease_ends() -> None:
     """Who has not called for a lease's time is no longer one of us."""
-    spenders = met((Spender("a", 100.0, 1), Spender("b", 130.0, 2)), "c", 100.0 + LEASE)
+    spenders = met((Spender("a", 100.0, 1), Spender("b", 110.0, 2)), "c", 100.0 + LEASE)
 
     assert [each.id for each in spenders] == ["b", "c"]
 

@@ -17,6 +17,7 @@ from proxy.core.limits import VERSION, Head
 from proxy.core.model import Denied
 from proxy.core.spending import LOST, Bill, Charge, Granted, Settled
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
+from proxy.ledger import processes
 from proxy.ledger.redis import RedisLedger
 from tests.fixtures.redis import RedisCluster, RedisServer
 
@@ -347,9 +348,9 @@ async def test_a_lease_ends_where_others_may_reach_the_server(own_redis: RedisSe
     async with asyncio.timeout(10):
         while redis.up:  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.02)
-    machine.now += 30.0
+    machine.now += 10.0
     share = await ledger.spend(BILL)
-    machine.now += 31.0
+    machine.now += 11.0
     ended = await ledger.spend(BILL)
     own_redis.resume()
     await ledger.close()
@@ -395,7 +396,7 @@ async def test_a_heartbeat_keeps_the_lease_and_goodbye_ends_it(
     await ledger.close()
     await redis.close()
 
-    assert there == [ledger.book.spender]
+    assert there == [ledger._name]
     assert spenders() == []
 
 
@@ -426,3 +427,18 @@ async def test_a_month_survives_the_loss_of_redis_and_of_the_process(
     await redis.close()
 
     assert level.used == 7
+
+
+async def test_a_killed_process_is_buried_by_its_successor(redis_server: RedisServer) -> None:
+    """It said no goodbye, but on this machine its successor sees that it is gone."""
+    ledger, redis = await _pair(redis_server.url, LIMITS)
+    gone = f"x {processes.here().rpartition('/')[0]}/1"
+    ledger._name, name = gone, ledger._name
+    await ledger.spend(BILL)
+    ledger._name = name
+    await ledger.open()
+    account, _ = ledger.book.seen("up")
+    await ledger.close()
+    await redis.close()
+
+    assert [each.id for each in account.head.spenders] == [name]

@@ -20,7 +20,7 @@ from proxy.core.limits import Account, Adjustment, Booked, Decision, Ending, Ord
 from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
 from proxy.core.shares import Telling
-from proxy.core.spenders import Spender
+from proxy.core.spenders import LEASE, Spender
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger import wire
 from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend, Tell, answered, buckets
@@ -197,7 +197,7 @@ class History:
                 account = shares.told(
                     account, question.telling, question.rules, moment, known=known
                 )
-                self.receipts[question.telling.id] = moment.now + 60.0
+                self.receipts[question.telling.id] = moment.now + LEASE
                 decisions.append(None)
                 changed = True
                 continue
