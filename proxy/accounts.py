@@ -41,10 +41,6 @@ from proxy.stretches import Stretches
 
 STRETCHED = "stretched"
 """The detail of a hit that is one because its TTL has grown."""
-from proxy.stretches import Stretches
-
-STRETCHED = "stretched"
-"""The detail of a hit that is one because its TTL has grown."""
 
 
 class Accounts:
