@@ -74,3 +74,5 @@ class Moment(NamedTuple):
     offset: Offset = UNKNOWN
     withheld: float = 0.0
     """Share of every limit that spenders who were cut off may be using."""
+    in_turns: float = 0.0
+    """Limits smaller than this they may be using whole, one after another."""

@@ -140,7 +140,8 @@ def opened(
     now = max(earliest, offsets.ledger_time(head.now, head.skew, reading, latest))
     known = spenders.met(head.spenders, caller, now) if caller else head.spenders
     head = msgspec.structs.replace(head, now=now, skew=reading - now, spenders=known)
-    moment = Moment(now, wall, head.offset, spenders.withheld(known, now))
+    withheld, in_turns = spenders.withheld(known, now), spenders.in_turns(known, now)
+    moment = Moment(now, wall, head.offset, withheld, in_turns)
     return Account(head, account.counts), moment
 
 
@@ -260,6 +261,8 @@ def _resized(rule: Rule, count: Count) -> Count:
 
 
 def _fits(rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool) -> bool:
+    if rule.size < moment.in_turns:
+        return False
     if rule.kind == BUCKET:
         return buckets.fits(rule, count, cost, urgent=urgent)
     return windows.fits(rule, count, cost, moment, urgent=urgent)

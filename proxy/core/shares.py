@@ -4,7 +4,8 @@
     2. `SILENT` seconds later it takes us to be cut off, and withholds our share of every window
     3. from then on we count alone, on what we saw last, as if others had taken all that was left
        until then: what comes back after that is ours in one part of n, so each spend counts n times
-    4. a share below one call rotates: each spender in its turn has the whole, for half of its turn
+    4. a share below one token rotates, where nobody can reach the ledger: each spender in its turn
+       has the whole, for half of its turn
     5. back again, we tell what we saw (of each slot the higher figure stands: telling it twice, or
        by several, changes nothing) and what we spent alone (once, under a name)
 
@@ -47,6 +48,8 @@ class Telling(msgspec.Struct, frozen=True, array_like=True):
     """What was spent alone since."""
     receipts: tuple[tuple[str, float], ...] = ()
     """Receipts of it that are to be settled yet, and where they are booked."""
+    alone: bool = False
+    """Nobody could reach the ledger, so that turns were taken."""
 
 
 def alone(seen: Account, rules: Mapping[str, Rule], moment: Moment, within: float) -> Account:
@@ -108,10 +111,18 @@ def told(
     there = {each.id for each in head.spenders}
     silent = moment.now - _LONG_SILENT  # they may be alone as the teller was
     missed = tuple(
-        Spender(each.id, silent, each.of) for each in telling.spenders if each.id not in there
+        Spender(each.id, silent, each.of, telling.alone)
+        for each in telling.spenders
+        if each.id not in there
+    )
+    others = tuple(
+        msgspec.structs.replace(each, alone=True)
+        if telling.alone and each.seen < moment.now - SILENT
+        else each
+        for each in head.spenders
     )
     holding = telling.holding if telling.holding.until > head.holding.until else head.holding
-    head = msgspec.structs.replace(head, spenders=(*missed, *head.spenders), holding=holding)
+    head = msgspec.structs.replace(head, spenders=(*missed, *others), holding=holding)
     return Account(head, counts)
 
 

@@ -26,6 +26,8 @@ class Spender(msgspec.Struct, frozen=True, array_like=True):
     """Ledger's time of its last call."""
     of: int
     """How many were alive then: what it takes its share to be one of."""
+    alone: bool = False
+    """Nobody could reach the ledger: where a share is below one call, all took turns."""
 
 
 Spenders = tuple[Spender, ...]
@@ -44,3 +46,12 @@ def withheld(spenders: Spenders, now: float) -> float:
         if each.seen < now - SILENT:
             share += 1.0 / each.of
     return min(1.0, share)
+
+
+def in_turns(spenders: Spenders, now: float) -> float:
+    """Return how many the silent ones may take turns with: a smaller limit is all theirs."""
+    most = 0.0
+    for each in spenders:
+        if each.alone and each.seen < now - SILENT:
+            most = max(most, float(each.of))
+    return most

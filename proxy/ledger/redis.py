@@ -329,8 +329,11 @@ class RedisLedger(Desk):
         now = self._boottime()
         if sight.asked - sight.since < _KNOWN_TO_ALL:
             return False
-        nobody = f"[Errno {errno.ECONNREFUSED}]" in self._redis.reason
-        return now < sight.asked + LEASE or nobody or self._fleet_size > 1
+        return now < sight.asked + LEASE or self._nobody_reaches_it()
+
+    def _nobody_reaches_it(self) -> bool:
+        refuses = f"[Errno {errno.ECONNREFUSED}]" in self._redis.reason
+        return refuses or self._fleet_size > 1
 
     def _spend_alone(self, bill: Bill, question: Spend, error: BackendError) -> Granted | Denied:
         upstream = bill.upstream
@@ -341,7 +344,8 @@ class RedisLedger(Desk):
             _log.warning("counting_alone", upstream=upstream, reason=str(error))
         share, moment = self._shares[upstream], self._moment(upstream)
         moment = moment._replace(offset=share.account.head.offset)
-        decision = share.spend(question.order, question.rules, moment)
+        turns = self._nobody_reaches_it()
+        decision = share.spend(question.order, question.rules, moment, turns=turns)
         match decision:
             case NotYet(index, seconds):
                 return Denied(bill.charges[index].limit.name, seconds, seconds)

@@ -31,7 +31,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The share of a limit is less than this call costs: the turn comes in `seconds`."""
+    """The share of a limit is less than a token: the turn comes in `seconds`, if at all."""
 
     index: int
     seconds: float
@@ -58,18 +58,22 @@ class Share:
         self._open: dict[str, tuple[float, dict[str, float]]] = {}
         self._untold: list[Telling] = []
         self._began = False
+        self._turns = False
 
     @property
     def account(self) -> Account:
         """What is counted here: others' part in it is assumed."""
         return self._account
 
-    def spend(self, order: Order, rules: Rules, moment: Moment) -> Decision | NotYet:
-        """Spend of the share."""
+    def spend(
+        self, order: Order, rules: Rules, moment: Moment, *, turns: bool
+    ) -> Decision | NotYet:
+        """Spend of the share; `turns`: nobody can reach the ledger, so turns may be taken."""
         self._assume(rules)
+        self._turns = self._turns or turns
         factors = {}
         for index, (bucket, cost) in enumerate(order.charges):
-            factor = self._factor(rules[bucket], cost, moment.now)
+            factor = self._factor(rules[bucket], moment.now) if cost > 0 else 1.0
             if isinstance(factor, NotYet):
                 return replace(factor, index=index)
             factors[bucket] = factor
@@ -86,7 +90,7 @@ class Share:
         """Return a bill as it counts here."""
         charges = []
         for charge in bill.charges:
-            factor = self._factor(rules[charge.bucket], charge.cost, moment.now)
+            factor = self._factor(rules[charge.bucket], moment.now)
             times = 1.0 if isinstance(factor, NotYet) else factor
             charges.append(replace(charge, cost=charge.cost * times))
         return replace(bill, charges=tuple(charges))
@@ -131,6 +135,7 @@ class Share:
             tuple(self._seen.counts.items()),
             tuple(self._spent.items()),
             tuple((id_, until) for id_, (until, _) in self._open.items()),
+            self._turns,
         )
 
     def _assume(self, rules: Rules) -> None:
@@ -142,10 +147,12 @@ class Share:
             known = {bucket: counts[bucket] for bucket in missing}
             self._account = Account(self._account.head, {**self._account.counts, **known})
 
-    def _factor(self, rule: Rule, cost: float, now: float) -> float | NotYet:
+    def _factor(self, rule: Rule, now: float) -> float | NotYet:
         of = self._standing.of
-        if cost * of <= rule.size:
+        if rule.size >= of:
             return float(of)
+        if not self._turns:
+            return NotYet(0, rule.window)
         seconds = shares.turn(self._standing.rank, of, rule.window, self._within, now)
         return NotYet(0, seconds) if seconds > 0 else 1.0
 

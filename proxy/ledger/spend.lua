@@ -461,6 +461,7 @@ end
 -- Spend, settle, adjust
 
 local function fits(rule, count, cost, moment, urgent)
+  if rule.size < moment.in_turns then return false end
   if rule.kind == BUCKET then
     return count[5] - cost >= (urgent and 0 or rule.size * rule.reserve) - CRUMB
   end
@@ -560,7 +561,15 @@ local function adjust(state, adjustment, moment)  -- {bucket, {{ago, tokens}, ..
   end
 end
 
--- Spenders: {{id, seen, of}, ...}
+-- Spenders: {{id, seen, of, alone}, ...}
+
+local function in_turns(spenders, now)
+  local most = 0
+  for _, each in ipairs(spenders) do
+    if each[4] and each[2] < now - SILENT then most = max(most, each[3]) end
+  end
+  return most
+end
 
 local function parted(spenders, caller)
   local others = {}
@@ -575,7 +584,7 @@ local function met(spenders, caller, now)
   for _, each in ipairs(spenders) do
     if each[1] ~= caller and each[2] > now - LEASE then alive[#alive + 1] = each end
   end
-  alive[#alive + 1] = {caller, now, #alive + 1}
+  alive[#alive + 1] = {caller, now, #alive + 1, false}
   return alive
 end
 
@@ -594,7 +603,8 @@ local function withheld(spenders, now)
   return min(1, share)
 end
 
--- What a spender tells that was cut off: {id, now, spenders, holding, seen, spent, receipts}
+-- What a spender tells that was cut off: {id, now, spenders, holding, seen, spent,
+-- receipts, alone}
 
 local function slotwise(one, other)
   local there = {}
@@ -628,10 +638,13 @@ local function told(state, telling, moment, known)
   for _, each in ipairs(state.head[8]) do there[each[1]] = true end
   for _, each in ipairs(telling[3]) do
     if not there[each[1]] then
-      spenders[#spenders + 1] = {each[1], moment.now - LONG_SILENT, each[3]}
+      spenders[#spenders + 1] = {each[1], moment.now - LONG_SILENT, each[3], telling[8]}
     end
   end
-  for _, each in ipairs(state.head[8]) do spenders[#spenders + 1] = each end
+  for _, each in ipairs(state.head[8]) do
+    if telling[8] and each[2] < moment.now - SILENT then each[4] = true end
+    spenders[#spenders + 1] = each
+  end
   state.head[8] = spenders
   if telling[4][1] > state.head[6][1] then state.head[6] = telling[4] end
 end
@@ -682,6 +695,7 @@ if request[5] ~= '' then
 end
 local moment = {now = now, wall = wall, offset = state.head[5]}
 moment.withheld = withheld(state.head[8], now)
+moment.in_turns = in_turns(state.head[8], now)
 for i, question in ipairs(request[4]) do
   local kind, decision = question[1], {3}
   if kind == 0 then

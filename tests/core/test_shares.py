@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core import limits, shares, tallies
 from proxy.core.counts import Count, Moment
-from proxy.core.holds import Holding
+from proxy.core.holds import FREE, Holding
 from proxy.core.limits import Account, Booked, Head, Order, Short
 from proxy.core.rules import BUCKET, FIXED, SLIDING, Rule
 from proxy.core.shares import Telling
@@ -152,3 +152,19 @@ def test_what_was_spent_alone_is_added() -> None:
 
     assert both.counts["slide"].own.total == 9
     assert both.counts["pot"].level == 8
+
+
+def test_who_took_turns_leaves_small_limits_to_the_others() -> None:
+    """Told that turns were taken, the ledger grants none of two before all are back."""
+    telling = _telling(alone=True, holding=FREE, spenders=(Spender("b", 1490.0, 3),))
+    small = {"small": Rule(SLIDING, 2, 64.0, 0.25)}
+    order = Order("r", 8.0, urgent=False, charges=(("small", 1.0),))
+    account = shares.told(Account(), telling, RULES, NOW, known=False)
+    account, moment = limits.opened(account, 1500.0, 1500.0, caller="a")
+    account, denied = limits.spend(account, order, small, moment)
+    account, _ = limits.opened(account, 1500.0, 1500.0, caller="b")
+    account, moment = limits.opened(account, 1500.0, 1500.0, caller="a")
+    account, granted = limits.spend(account, order, small, moment)
+
+    assert denied == Short(0)
+    assert isinstance(granted, Booked)

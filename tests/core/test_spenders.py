@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.spenders import LEASE, SILENT, Spender, met, withheld
+from proxy.core.spenders import LEASE, SILENT, Spender, in_turns, met, withheld
 
 
 def test_a_call_renews_the_lease() -> None:
@@ -31,3 +31,11 @@ def test_a_share_is_withheld_for_the_silent(now: float, share: float) -> None:
 def test_no_more_than_all_is_withheld() -> None:
     """Shares of different times may add up to more than there is."""
     assert withheld((Spender("a", 0.0, 1), Spender("b", 0.0, 2)), 10.0) == 1.0
+
+
+def test_small_limits_are_left_to_those_who_take_turns() -> None:
+    """While one that was alone with two others is silent, a limit of two may be all in use."""
+    spenders = (Spender("a", 100.0, 3, alone=True), Spender("b", 100.0, 5))
+
+    assert in_turns(spenders, 101.0) == 0
+    assert in_turns(spenders, 103.0) == 3

@@ -136,6 +136,7 @@ class History:
             self.account.head.holding,
             tuple((name, seen.counts[name]) for name in rules if name in seen.counts),
             tuple((name, spent) for name in rules if rng.random() < 0.5),
+            alone=rng.random() < 0.5,
         )
         return Tell("up", telling, rules)
 
