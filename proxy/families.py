@@ -38,6 +38,14 @@ class Families:
         self._cache = cache
         self._families: OrderedDict[str, dict[int, str]] = OrderedDict()
 
+    def note(self, ask: Asked) -> None:
+        """Note a request that is fetched for nobody."""
+        contains = ask.match.endpoint.contains
+        if contains is not None and ask.match.endpoint.policy is not Policy.OBEY:
+            count = containment.size(contains, ask.match.parameters)
+            if count is not None:
+                self._longer(ask, contains, count)
+
     async def stored(self, ask: Asked, stored: tuple[Entry, ...], now: float) -> tuple[Entry, ...]:
         """Return what is stored for a request, or what a longer answer holds of it."""
         contains = ask.match.endpoint.contains
@@ -56,7 +64,7 @@ class Families:
         return stored
 
     def _longer(self, ask: Asked, contains: Contains, count: int) -> list[str]:
-        """Note the request; return the keys of longer ones, the shortest of them first."""
+        """Note the request; return the keys of those as long or longer, the shortest first."""
         match = ask.match
         of_all = replace(match, parameters=containment.rest(contains, match.parameters))
         name = keys.key(of_all, ask.request, ask.secret)
@@ -64,9 +72,11 @@ class Families:
         self._families.move_to_end(name)
         if len(self._families) > MOST:
             self._families.popitem(last=False)
-        if count in members or len(members) < MOST_MEMBERS:
-            members[count] = ask.key
-        return [members[size] for size in sorted(members) if size > count]
+        if len(members) < MOST_MEMBERS:
+            members.setdefault(count, ask.key)
+        return [
+            members[size] for size in sorted(members) if size >= count and members[size] != ask.key
+        ]
 
     async def _cut(
         self, ask: Asked, contains: Contains, count: int, key: str, now: float

@@ -181,6 +181,7 @@ class Flow:
 
     async def refresh(self, ask: Asked) -> None:
         """Fetch an answer for nobody, be it stored or not, unless it is being fetched already."""
+        self._families.note(ask)
         stored = await self._parts.cache.stored(ask.key, self._parts.now())
         asked_for = conditions.validators(stored, stored[0] if stored else None)
         self._refresh(ask, Fetch(asked_for, stored, forward_reason="stale"))

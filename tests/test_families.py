@@ -1,11 +1,15 @@
 """Families: a shorter answer is cut from a longer one that is stored."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
+from proxy.asked import asked
+from proxy.core.model import Request
+from proxy.core.routing import Match
 from proxy.core.series import Contains, Span
 from tests.house import House, Response, endpoint, upstream
 
@@ -90,3 +94,21 @@ async def test_a_moving_start_is_one_key_and_one_call(house: House) -> None:
     assert ["/klines?symbol=A&interval=1h&startTime=914400000"] == [
         each.target for each in house.provider.sent
     ]
+
+
+async def test_the_default_spelt_out_is_the_same_answer(house: House) -> None:
+    """`limit=500` and none at all are two keys, and one call."""
+    await house.ask(f"{ASKED}&limit=500")
+
+    assert "HIT" == (await house.ask(ASKED)).account.verdict
+
+
+async def test_what_is_kept_warm_holds_shorter_ones_too(house: House) -> None:
+    """A longer answer that was fetched for nobody is known as well."""
+    route = house.flow.routes.match(Request("GET", "/coingecko/klines", "symbol=A&interval=1d", ()))
+    assert isinstance(route, Match)
+    request = Request("GET", "/coingecko/klines", "symbol=A&interval=1d", ())
+    await house.flow.refresh(asked(request, route, asyncio.get_running_loop().time(), b"secret"))
+    await house.settle_down()
+
+    assert "HIT" == (await house.ask(f"{ASKED}&limit=2")).account.verdict
