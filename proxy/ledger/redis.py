@@ -141,13 +141,13 @@ class RedisLedger(Desk):
                 return  # lost at the start: the script looks again at each call
 
     async def close(self) -> None:
-        """Say goodbye, and end what is under way; the connection is its owner's."""
+        """End what is under way, and say goodbye; the connection is its owner's."""
+        await self._tasks.close()
         for upstream in tuple(self._sights):
             try:
                 await self._call(upstream, [Part(upstream, self._name, {})], {}, patient=False)
             except BackendError:
                 break
-        await self._tasks.close()
 
     async def _bury(self, upstream: str) -> None:
         """Say of those spenders that they have ended who were killed on this machine."""
