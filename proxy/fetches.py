@@ -148,7 +148,9 @@ class Fetches:
 
         if is_member(asked):
             return await self.gatherings.call(flight, asked, plan)
-        return await self._calls.make(self._prepared(asked, plan), sent)
+        call = self._prepared(asked, plan)
+        patience = replace(call.patience, urgency=flight.urgency)
+        return await self._calls.make(replace(call, patience=patience), sent)
 
     def _prepared(self, asked: Asked, plan: Fetch) -> Call:
         match, request = asked.match, asked.request

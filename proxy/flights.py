@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from proxy.tasks import Tasks
+from proxy.urgency import Urgency
 
 Landing = TypeVar("Landing")
 
@@ -25,7 +26,7 @@ Landing = TypeVar("Landing")
 class Flight(Generic[Landing]):
     """A fetch under way."""
 
-    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task")
+    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task", "urgency")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -35,6 +36,8 @@ class Flight(Generic[Landing]):
         """The call is paid for: it lands whoever leaves."""
         self.pinned = False
         """It goes on without callers: a refresh, or what a rescued caller left behind."""
+        self.urgency = Urgency()
+        """That of the most urgent who has waited for it."""
         self.task: asyncio.Task[Landing] | None = None
         self._left = asyncio.Event()
 

@@ -207,6 +207,8 @@ class Flow:
             arriving = self._parts.fetches.arriving(key)
             if arriving is not None:
                 return await self._arrived(ask, plan, arriving, joined=True)
+        if flight is not None:
+            flight.urgency.join(ask.patience(waits=True).priority)
         flight = flight or self._begin(key, ask, plan)
         left = ask.deadline - self._parts.time()
         patience = min(ask.match.endpoint.rescue_after, left) if plan.fallback else left

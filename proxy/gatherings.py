@@ -33,6 +33,7 @@ from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch
 from proxy.core.spending import Bill
 from proxy.tasks import Tasks
+from proxy.urgency import Urgency
 
 OK = 200
 SPOILT = frozenset({400, 404, 414, 422})
@@ -49,6 +50,7 @@ class Leaving(Protocol):
     """A flight, as far as gatherings care."""
 
     sent: bool
+    urgency: Urgency
 
 
 @dataclass(eq=False, slots=True)
@@ -160,7 +162,9 @@ class Gatherings:
         """Return the call for these members, as urgent and as patient as any of them."""
         first = leaving[0]
         if len(leaving) == 1:
-            return self._prepared(first.asked, first.plan)
+            call = self._prepared(first.asked, first.plan)
+            urgency = first.flight.urgency
+            return replace(call, patience=replace(call.patience, urgency=urgency))
         members = tuple(each.member for each in leaving)
         call = self._prepared(self._cheapest(first.asked, members), Fetch())
         wishes = [each.asked.patience(waits=True) for each in leaving]
@@ -168,7 +172,10 @@ class Gatherings:
             call,
             patience=replace(
                 call.patience,
-                priority=min(wish.priority for wish in wishes),
+                priority=min(
+                    *(wish.priority for wish in wishes),
+                    *(each.flight.urgency.level for each in leaving),
+                ),
                 max_wait=max(wish.max_wait for wish in wishes),
             ),
             deadline=max(each.asked.deadline for each in leaving),

@@ -29,6 +29,7 @@ from proxy.core.spending import Bill, Granted, Settled, is_own
 from proxy.core.waiting import Waiter, WaitingLine, earliest
 from proxy.ports import Ledger
 from proxy.tasks import Tasks
+from proxy.urgency import Urgency
 
 UNSENT = Settled(sent=False, answered=False)
 NOT_YET = Denied("", 0.0, 0.0)
@@ -49,6 +50,13 @@ class Patience:
     priority: int
     max_wait: float
     max_waiting: int
+    urgency: Urgency | None = None
+    """Of those who may join the wait, where it can be joined."""
+
+    @property
+    def level(self) -> int:
+        """How urgent it is at present."""
+        return self.priority if self.urgency is None else min(self.priority, self.urgency.level)
 
 
 class _Place:
@@ -159,10 +167,12 @@ class Queues:
             return Overloaded(self.length(bill.upstream))
         cost = _cost(bill, line.denied)
         deadline = now + patience.max_wait
-        if not line.in_time(cost, line.waiting.ahead(patience.priority), deadline):
+        if not line.in_time(cost, line.waiting.ahead(patience.level), deadline):
             return line.denial(now) or NOT_YET
-        waiter = Waiter(patience.client, patience.priority, cost, deadline)
+        waiter = Waiter(patience.client, patience.level, cost, deadline)
         place = self._join(name, line, bill, waiter)
+        if patience.urgency is not None:
+            patience.urgency.watch(lambda: _promote(line, place, patience.level))
         try:
             async with asyncio.timeout(patience.max_wait):
                 return await asyncio.shield(place.decided)
@@ -175,6 +185,8 @@ class Queues:
                 self._tasks.start(self._refund(granted), "refund")
             raise
         finally:
+            if patience.urgency is not None:
+                patience.urgency.watch(None)
             self._leave(line, place)
 
     def _join(self, name: tuple[str, ...], line: _Line, bill: Bill, waiter: Waiter) -> _Place:
@@ -257,6 +269,20 @@ class Queues:
                 await line.changed.wait()
         except TimeoutError:
             return
+
+
+def _promote(line: _Line, place: _Place, priority: int) -> None:
+    """Move a place to a more urgent class."""
+    before = place.waiter
+    if before.gone or before.priority <= priority:
+        return
+    line.waiting.leave(before)
+    del line.places[before]
+    place.waiter = Waiter(before.client, priority, before.cost, before.deadline)
+    line.places[place.waiter] = place
+    line.waiting.join(place.waiter)
+    if line.waiting.head() is place.waiter:
+        line.changed.set()
 
 
 def _cost(bill: Bill, denied: Denied | None) -> float:

@@ -299,3 +299,20 @@ async def test_a_hit_costs_no_budget(house: House) -> None:
         {charge.bucket: charge.cost for charge in bill.charges} for bill in house.ledger.spent
     ]
     assert ["grid-1"] == [call.client for call in house.recorder.calls]
+
+
+async def test_an_urgent_joiner_lends_its_urgency(house: House) -> None:
+    """Who joins a fetch of low priority is not served behind those of a middle one."""
+    house.ledger.tokens = 0
+    house.ledger.denial = Denied("minute", 2.0, 60.0, soonest=1.5)
+    asking = [begin(house, (("Priority", "u=7"),))]
+    asking.append(asyncio.get_running_loop().create_task(house.ask("/coingecko/price?ids=b")))
+    while house.queues.length("coingecko") < 2:  # noqa: ASYNC110 - a plain figure, no event
+        await asyncio.sleep(0)
+    asking.append(begin(house, (("Priority", "u=0"),)))
+    await asyncio.sleep(0)
+    house.ledger.tokens = 2
+    house.queues.changed("coingecko")
+    await asyncio.gather(*asking)
+
+    assert ["/price", "/price?ids=b"] == [sent.target for sent in house.provider.sent]

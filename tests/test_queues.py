@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from proxy.core.spending import Bill, Charge, Granted, Level, Receipt, Settled
 from proxy.core.upstreams import Algorithm, Limit
 from proxy.queues import UNSENT, Overloaded, Patience, Queues
 from proxy.tasks import Tasks
+from proxy.urgency import Urgency
 
 MINUTE = Limit("minute", 10, 60.0, Algorithm.SLIDING_WINDOW)
 
@@ -279,3 +281,37 @@ async def test_a_spent_budget_holds_up_nobody_else() -> None:
     answers = await asyncio.wait_for(asyncio.gather(first, spent), 5)
 
     assert [Granted, Denied] == [type(answer) for answer in answers]
+
+
+async def test_a_place_rises_with_whoever_joins_it(ledger: StubLedger, queues: Queues) -> None:
+    """A place at the end of the line goes to its front when someone more urgent shares it."""
+    urgency = Urgency()
+    shared = replace(patience(60, priority=6), urgency=urgency)
+    middle = asyncio.get_running_loop().create_task(queues.spend(bill("a", 1), patience(60)))
+    low = asyncio.get_running_loop().create_task(queues.spend(bill("b", 2), shared))
+    await waiting(queues, 2)
+    urgency.join(1)
+    ledger.tokens = 3
+    queues.changed("coingecko")
+    await asyncio.wait_for(asyncio.gather(middle, low), 5)
+
+    assert [2, 1] == [granted.charges[0].cost for granted in ledger.granted]
+
+
+async def test_who_rises_while_being_asked_for_is_served_once(
+    ledger: StubLedger, queues: Queues
+) -> None:
+    """Joined while the ledger counts for it: the grant is still the same place's, and one."""
+    urgency = Urgency()
+    shared = replace(patience(60, priority=6), urgency=urgency)
+    waiter = asyncio.get_running_loop().create_task(queues.spend(bill("a"), shared))
+    await waiting(queues, 1)
+    ledger.gate.clear()
+    ledger.asked.clear()
+    await ledger.asked.wait()
+    urgency.join(0)
+    ledger.tokens = 1
+    ledger.gate.set()
+
+    assert isinstance(await asyncio.wait_for(waiter, 5), Granted)
+    assert ([], 0, 1) == (ledger.settled, queues.length("coingecko"), len(ledger.granted))
