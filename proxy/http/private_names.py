@@ -15,30 +15,25 @@ all names in `_FOR_SHORT`
     what `data_received` of aiohttp does itself, done here so that a hit can be answered before its
     loop wakes, or before anything is parsed. Without any of them `SHORT` is False: every request
     goes the ordinary way, through aiohttp's loop, and the accelerator is off.
-`ResponseHandler.read`
-    shadowed on an instance, to see the 1xx answers that aiohttp swallows. The method is public;
-    that an instance may shadow it is not. Without it they stay swallowed.
-
 `ResponseHandler._parser`
     wrapped, so that it is fed one answer and no octet more (`framing`). Without it aiohttp refuses
     answers whose framing lies, which is safe as well.
 
-What needs none: the client's silent re-send is refused by a client middleware, which is public,
-and the lean answers of the front are plain objects in the places of aiohttp's own.
+What needs none: the client stands on aiohttp's connector, not on its session, which alone repeats
+requests and swallows 1xx answers; the lean answers of the front are plain objects in the places of
+aiohttp's own.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from aiohttp import EMPTY_PAYLOAD
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawRequestMessage, RawResponseMessage
+from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.core.fields import Fields
 from proxy.http.framing import Framed
-from proxy.http.heads import decoded
 
 Parsed: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
 
@@ -156,21 +151,3 @@ def frame(protocol: ResponseHandler, *, bodiless: bool) -> None:
     if parser is not None:
         framed: Any = Framed(parser, bodiless=bodiless, on_excess=protocol.force_close)
         protocol._parser = framed  # noqa: SLF001 - what this file is for
-
-
-def relay_informational(
-    protocol: ResponseHandler, inform: Callable[[int, Fields], Awaitable[None]]
-) -> None:
-    """Tell `inform` of each 1xx answer that comes before the next final one (not 100 and 101)."""
-    read = protocol.read
-
-    async def reading() -> tuple[RawResponseMessage, StreamReader]:
-        message, payload = await read()
-        if 101 < message.code < 200:  # noqa: PLR2004 - RFC 9110 section 15.2
-            await inform(message.code, decoded(message.raw_headers))
-        elif message.code >= 200:  # noqa: PLR2004 - likewise
-            del protocol.read
-        return message, payload
-
-    if hasattr(protocol, "__dict__"):
-        protocol.read = reading  # type: ignore[method-assign]  # what this file is for

@@ -1,7 +1,6 @@
 """The private names of aiohttp still mean what this package takes them to mean."""
 
 import asyncio
-import inspect
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy.http import private_names
 from proxy.http.connection import Patience
+from proxy.http.framing import Framed
 from tests.http.conftest import Standing, standing, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
@@ -22,18 +22,20 @@ def test_they_are_all_there() -> None:
     assert private_names.HEAD_CLOCK
     assert private_names.BODY_ERRORS
     assert private_names.SHORT
-    assert inspect.iscoroutinefunction(ResponseHandler.read)
 
 
-async def test_an_instance_may_shadow_read() -> None:
-    """What relays 1xx answers stands in the place of one protocol's `read`, and goes again."""
+async def test_a_protocols_parser_can_be_wrapped() -> None:
+    """What `frame` puts in its place is what aiohttp then feeds."""
     protocol = ResponseHandler(asyncio.get_running_loop())
-
-    async def inform(status: int, fields: object) -> None:
-        raise AssertionError
-
-    private_names.relay_informational(protocol, inform)
-    assert "read" in vars(protocol)
+    private_names.frame(protocol, bodiless=False)
+    assert protocol._parser is None
+    protocol.set_response_params()
+    private_names.frame(protocol, bodiless=False)
+    assert isinstance(protocol._parser, Framed)
+    protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!")
+    message, content = await protocol.read()
+    assert (message.code, await content.read()) == (200, b"ok")
+    assert protocol.should_close
 
 
 async def test_a_waiting_connection_awaits_a_head(house: Standing) -> None:
