@@ -9,6 +9,7 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Client, Denied, Failed, Failure, Verdict
+from proxy.core.spending import LOST
 from proxy.ports import BrokenExchangeError
 from tests.house import PRICE, House, Response, endpoint, upstream
 
@@ -395,3 +396,24 @@ async def test_a_client_uses_what_it_may(house: House) -> None:
     ]
 
     assert [200, 403, 403] == [answer.status for answer in answers]
+
+
+async def test_counts_that_cannot_be_reached(house: House) -> None:
+    """Nothing is known, so nothing is sent: 503 that says so, or what is stored."""
+    house.ledger.tokens = 0
+    house.ledger.denial = Denied(LOST, 1.0, 1.0, soonest=60.0)
+    answer = await house.ask()
+
+    assert answer.problem is not None
+    assert (503, "ledger-lost", 1.0) == (
+        answer.status,
+        answer.problem.kind,
+        pytest.approx(answer.problem.retry_after, abs=0.5),
+    )
+
+    house.ledger.tokens = 1
+    await house.ask()
+    house.clock += 300
+    rescued = await house.ask()
+
+    assert ("RESCUED", "ledger lost") == (verdict(rescued), rescued.account.detail)

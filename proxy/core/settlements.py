@@ -37,6 +37,7 @@ from proxy.core.model import (
     Verdict,
     Write,
 )
+from proxy.core.spending import LOST
 from proxy.core.storing import Unstorable
 from proxy.core.upstreams import Endpoint
 from proxy.core.wishes import granted, wishes
@@ -107,8 +108,7 @@ def _uri(request: Request) -> str:
 def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
     match outcome:
         case Denied():
-            why = "hold" if outcome.hold else f"limit {outcome.limit}"
-            rescued = _rescue(exchange, plan, why)
+            rescued = _rescue(exchange, plan, _why(outcome))
             return rescued or _denied(exchange, outcome)
         case Failed():
             rescued = _rescue(exchange, plan, outcome.failure.value)
@@ -281,9 +281,18 @@ def _forbidden(exchange: _Exchange, plan: Fetch) -> bool:
 # ── Problems of our own ──
 
 
+def _why(denied: Denied) -> str:
+    if denied.hold:
+        return "hold"
+    return "ledger lost" if denied.limit == LOST else f"limit {denied.limit}"
+
+
 def _denied(exchange: _Exchange, denied: Denied) -> Settlement:
     name = exchange.endpoint.upstream
-    if denied.hold:
+    if denied.limit == LOST:
+        detail = f"what is left of {name}'s quota is not known: its counts cannot be reached"
+        refuse = Refuse(503, "Quota unknown", detail, "ledger-lost")
+    elif denied.hold:
         refuse = Refuse(429, "Upstream on hold", f"{name} asked to be left alone", "upstream-hold")
     else:
         detail = f"limit {denied.limit} of {name} is used up"
