@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
+import uvloop
 from economy_trace import COMPRESSION
 
 from proxy.sandbox import candles
@@ -89,4 +90,4 @@ async def serve(port: int, epoch: float, latency: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))
+    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

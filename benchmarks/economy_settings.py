@@ -22,11 +22,11 @@ FEATURES = (
     ("+ stretch", ("stretch",)),
 )
 """Each with what declares it on an endpoint or in the defaults, in the order they are added in."""
-LATER = ("ahead", "refresh_ahead", "warm")
+LATER = ("refresh_ahead", "warm")
 """What the shipped files may declare beside those: in the last step."""
 LASTING = frozenset(
     {"ttl", "stale_while_revalidate", "stale_if_error", "max_age", "negative_ttl", "negative",
-     "settled", "max_wait", "rescue_after", "refresh_ahead", "ahead"}
+     "settled", "max_wait", "rescue_after"}
 )  # fmt: skip
 WAITS = {"max_wait": 5.0 / COMPRESSION, "rescue_after": 0.5 / COMPRESSION}
 """The proxy's defaults for these, shortened as well."""
