@@ -5,6 +5,7 @@ alone, and finds the store when it is back. Counts stand in a file of their own 
 a damaged cache is set aside and begun anew, counts never are.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from proxy.backends.address import RedisOptions
-from proxy.backends.errors import BackendError
+from proxy.backends.errors import BackendCorruptError, BackendError, BackendVersionError
 from proxy.backends.redis import Redis
 from proxy.config.settings import Settings, StoreSettings
 from proxy.core.spending import Level
@@ -27,6 +28,9 @@ from proxy.store.operations import StoreFigures
 from proxy.workers import Worker
 
 _log = structlog.get_logger("persistence")
+
+NOTES = Path("var")
+"""Folder in which long counts are noted beside Redis, for when it comes back with less."""
 
 
 class KeptStore(Store, Protocol):
@@ -109,8 +113,11 @@ async def opened(settings: Settings, observer: Observer, worker: Worker) -> Asyn
 
 
 async def _open(name: str, kept: KeptStore | KeptLedger) -> None:
+    """Open; counts that this version cannot read are no reason to count from 0: it is raised."""
     try:
         reached = await kept.open()
+    except (BackendVersionError, BackendCorruptError) as error:
+        raise OSError(f"{name}: {error}") from error
     except BackendError as error:
         _log.error("not_reached", what=name, reason=str(error))
         return
@@ -181,7 +188,19 @@ async def _ledger(settings: Settings, connections: _Connections) -> KeptLedger:
             from proxy.ledger.redis import RedisLedger  # noqa: PLC0415 - only where it is used
 
             redis = await connections.redis(settings.ledger)
-            return RedisLedger(redis, limits, namespace=settings.ledger.namespace)
+            return RedisLedger(
+                redis,
+                limits,
+                namespace=settings.ledger.namespace,
+                timeout=settings.ledger.timeout,
+                fleet_size=settings.fleet_size,
+                refusing=[
+                    upstream.name
+                    for upstream in settings.upstreams
+                    if upstream.when_ledger_lost == "refuse"
+                ],
+                notes=_notes(settings.ledger),
+            )
         case "sqlite":
             from proxy.ledger.sqlite import SqliteLedger  # noqa: PLC0415 - only where it is used
 
@@ -206,6 +225,12 @@ async def _fleet(settings: StoreSettings, worker: Worker, connections: _Connecti
             return MachineFleet(Path(worker.run_dir), worker.index, worker.count)
         case _:
             return Alone()
+
+
+def _notes(ledger: StoreSettings) -> Path:
+    """Return the file for this Redis and namespace: another's counts are not ours."""
+    whose = hashlib.blake2b(ledger.url.rpartition("@")[2].encode(), digest_size=6).hexdigest()
+    return NOTES / f"{ledger.namespace}.{whose}.notes"
 
 
 def _ledger_file(settings: Settings) -> Path:
