@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from proxy.core.model import Client, Entry, Lifetimes, Request, Verdict
 from proxy.http import private_names
 from proxy.http.accelerator import LONGEST_HEAD, MOST_AT_ONCE, Accelerator, Bounds
 from proxy.http.answers import Wire
+from proxy.http.connection import Connection
 from tests.http.conftest import KnownHit, Raw, Standing, standing, until, whole
 
 FIELDS = (("Content-Type", "text/plain"), ("Date", "Tue, 15 Nov 1994 08:12:31 GMT"))
@@ -477,14 +479,21 @@ async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
     It stops when the proxy has ended the connection: what is sent after that is for nobody.
     """
     heard: list[bytes] = []
-    async with standing(accelerate=accelerate) as house, house.raw() as client:
+    said = 0
+    async with (
+        standing(accelerate=accelerate) as house,
+        house.raw() as client,
+        taken_in() as taken,
+    ):
         world = World(house)
         hearing = asyncio.get_running_loop().create_task(hear_all(client, heard))
 
         async def say(piece: bytes) -> None:
+            nonlocal said
             if not hearing.done():
                 client.writer.write(piece)
-                await asyncio.sleep(0.001)
+                said += len(piece)
+                await until(lambda: sum(taken) >= said or hearing.done())
 
         for _ in range(2):
             await say(_KNOWN)
@@ -496,6 +505,20 @@ async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
         await say(GET % (b"/end", b"Connection: close\r\n"))
         await asyncio.wait_for(hearing, 5)
     return b"".join(heard)
+
+
+@contextlib.asynccontextmanager
+async def taken_in() -> AsyncIterator[list[int]]:
+    """Yield the sizes of what connections have been given, so that nobody has to guess."""
+    sizes: list[int] = []
+    original = Connection.data_received
+
+    def counted(self: Connection, data: bytes) -> None:
+        original(self, data)
+        sizes.append(len(data))
+
+    with patch.object(Connection, "data_received", counted):
+        yield sizes
 
 
 async def hear_all(client: Raw, heard: list[bytes]) -> None:
