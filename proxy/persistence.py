@@ -6,7 +6,7 @@ a damaged cache is set aside and begun anew, counts never are.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from proxy.backends.errors import BackendCorruptError, BackendError, BackendVers
 from proxy.backends.redis import Redis
 from proxy.config.settings import Settings, StoreSettings
 from proxy.core.spending import Level
+from proxy.core.transfers import Carried
 from proxy.core.upstreams import Limit, Upstream
 from proxy.fleet.alone import Alone
 from proxy.observation import Observer
@@ -72,6 +73,18 @@ class KeptLedger(Ledger, Protocol):
 
     async def snapshot(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand now."""
+        ...
+
+    async def set_used(self, upstream: str, bucket: str, used: float) -> bool:
+        """Set what is used of a limit; False: no such bucket. Raises BackendError."""
+        ...
+
+    async def carried(self) -> tuple[Carried, ...]:
+        """Return all counts, as another ledger can take them. Raises BackendError."""
+        ...
+
+    async def take_over(self, carried: Iterable[Carried]) -> int:
+        """Take counts where they are higher; return how many are known. Raises BackendError."""
         ...
 
 

@@ -1,6 +1,7 @@
 """The admin listener's application. Nothing of it is reachable on the traffic side."""
 
-from typing import Any
+import math
+from typing import Any, assert_never
 
 import msgspec
 from aiohttp import web
@@ -11,14 +12,22 @@ from proxy.admin.doors import OPEN_PATHS, Doors, Refused
 from proxy.admin.health import Health
 from proxy.admin.house import House
 from proxy.admin.metrics import CONTENT_TYPE, metrics
-from proxy.admin.quota import quota
+from proxy.admin.quota import Unknown, quota, set_used, shown
 from proxy.admin.stats import stats
+from proxy.backends.errors import BackendError
+from proxy.core.spending import Level
 
 _GUARDED = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+class _Used(msgspec.Struct, forbid_unknown_fields=True):
+    """What `PUT /api/v1/quota/{upstream}/{limit}` takes."""
+
+    used: float
 
 
 def make_admin(house: House, doors: Doors) -> web.Application:
@@ -43,6 +52,9 @@ def make_admin(house: House, doors: Doors) -> web.Application:
     async def quotas(_: web.Request) -> web.Response:
         return _json(await quota(house))
 
+    async def used(request: web.Request) -> web.Response:
+        return await _set_used(house, request)
+
     app.add_routes(
         [
             web.get("/healthz", alive),
@@ -51,9 +63,48 @@ def make_admin(house: House, doors: Doors) -> web.Application:
             web.get("/metrics", exposition),
             web.get("/api/v1/stats", statistics),
             web.get("/api/v1/quota", quotas),
+            web.put("/api/v1/quota/{upstream}/{limit:.+}", used),
         ]
     )
     return app
+
+
+async def _set_used(house: House, request: web.Request) -> web.Response:
+    try:
+        used = _used(await request.read())
+    except ValueError as error:
+        return _problem(Refused(422, "Unprocessable content", str(error)))
+    upstream, limit = request.match_info["upstream"], request.match_info["limit"]
+    try:
+        result = await set_used(house, upstream, limit, used)
+    except BackendError:
+        return _problem(
+            Refused(503, "Ledger lost", "The counts cannot be reached: nothing was set")
+        )
+    match result:
+        case Level():
+            return _json({"upstream": upstream, "bucket": limit, **shown(result, house.wall())})
+        case Unknown(what, there_are):
+            there = ", ".join(there_are) or "none"
+            return _problem(Refused(404, "Not found", f"{what}; there are: {there}"))
+        case _:
+            assert_never(result)
+
+
+def _used(body: bytes) -> float:
+    """Return the figure in a body.
+
+    Raises:
+        ValueError: there is none, or it is no count.
+
+    """
+    try:
+        used = msgspec.json.decode(body, type=_Used).used
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f'The body is not {{"used": NUMBER}}: {error}') from None
+    if not (math.isfinite(used) and used >= 0):
+        raise ValueError(f"used: {used} is not a count: a number from 0")
+    return used
 
 
 def _guard(doors: Doors) -> Middleware:

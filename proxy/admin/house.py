@@ -21,6 +21,15 @@ class Counts(Protocol):
         """Return for how many more seconds the upstream is held; else 0."""
         ...
 
+    async def set_used(self, upstream: str, bucket: str, used: float) -> bool:
+        """Set what is used of a limit; False: no such bucket.
+
+        Raises:
+            BackendError: the counts cannot be reached.
+
+        """
+        ...
+
 
 class StoreState(Protocol):
     """The store, as an operator sees it."""

@@ -2,7 +2,7 @@
 
 A limit may have several counts (`each: endpoint`, `of: credential`): each endpoint's is shown by
 its own name; of the credentials', which clients bring, only the fullest, under the limit's name.
-A limit that nobody has spent from is shown whole.
+A limit that nobody has spent from is shown whole. `PUT` sets what was used before we came.
 """
 
 from collections.abc import Iterable
@@ -39,12 +39,51 @@ async def quota(house: House) -> dict[str, Any]:
     return {
         "upstreams": {
             standing.upstream: {
-                "limits": {level.bucket: _limit(level, wall) for level in standing.levels},
+                "limits": {level.bucket: shown(level, wall) for level in standing.levels},
                 "blocked_until": rfc3339(wall + standing.held_for) if standing.held_for else None,
                 "waiting": int(gauges.get((WAITING, standing.upstream), 0)),
             }
             for standing in await standings(house)
         }
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """There is no such upstream, or it has no such limit."""
+
+    what: str
+    there_are: tuple[str, ...]
+
+
+async def set_used(house: House, upstream: str, bucket: str, used: float) -> Level | Unknown:
+    """Set what was used of a limit already; return how it stands then.
+
+    Raises:
+        BackendError: the counts cannot be reached.
+
+    """
+    names = sorted(each.name for each in house.upstreams())
+    if upstream not in names:
+        return Unknown(f"There is no upstream {upstream!r}", tuple(names))
+    known = await house.ledger.set_used(upstream, bucket, used)
+    found = {level.bucket: level for level in await house.ledger.snapshot(upstream)}
+    if known and bucket in found:
+        return found[bucket]
+    told = sorted(name for name in found if "@" not in name)  # no marks of clients' keys
+    return Unknown(f"{upstream} has no limit {bucket!r}", tuple(told))
+
+
+def shown(level: Level, wall: float) -> dict[str, Any]:
+    """Return how a limit stands, as the API writes it. `wall` is Unix time."""
+    runs_out = forecast(level)
+    return {
+        "limit": level.size,
+        "used": level.used,
+        "remaining": level.remaining,
+        "resets_at": rfc3339(wall + level.resets_in) if level.used > 0 else None,
+        "algorithm": level.algorithm,
+        "forecast": None if runs_out is None else rfc3339(wall + runs_out),
     }
 
 
@@ -65,19 +104,19 @@ def forecast(level: Level) -> float | None:
 
 async def _standing(house: House, upstream: Upstream) -> Standing:
     levels = await house.ledger.snapshot(upstream.name)
-    shown = _shown(levels)
-    unspent = [_whole(limit, house.wall()) for limit in upstream.limits if not _spent(limit, shown)]
+    spent = _fullest(levels)
+    unspent = [_whole(limit, house.wall()) for limit in upstream.limits if not _spent(limit, spent)]
     held = house.ledger.held_for(upstream.name)
-    return Standing(upstream.name, (*shown, *unspent), held)
+    return Standing(upstream.name, (*spent, *unspent), held)
 
 
-def _shown(levels: Iterable[Level]) -> list[Level]:
+def _fullest(levels: Iterable[Level]) -> list[Level]:
     """Return one level for each name that the configuration knows: the fullest there is."""
-    fullest: dict[str, Level] = {}
+    found: dict[str, Level] = {}
     for level in levels:
         name = level.bucket.partition("@")[0]
-        if name not in fullest or level.used > fullest[name].used:
-            fullest[name] = Level(
+        if name not in found or level.used > found[name].used:
+            found[name] = Level(
                 level.limit,
                 name,
                 level.size,
@@ -86,7 +125,7 @@ def _shown(levels: Iterable[Level]) -> list[Level]:
                 level.algorithm,
                 level.window,
             )
-    return [fullest[name] for name in sorted(fullest)]
+    return [found[name] for name in sorted(found)]
 
 
 def _spent(limit: Limit, levels: Iterable[Level]) -> bool:
@@ -97,15 +136,3 @@ def _whole(limit: Limit, wall: float) -> Level:
     size = limit.limit if limit.burst is None else limit.burst
     window = length(limit, wall)
     return Level(limit.name, limit.name, size, 0.0, 0.0, limit.algorithm.value, window)
-
-
-def _limit(level: Level, wall: float) -> dict[str, Any]:
-    runs_out = forecast(level)
-    return {
-        "limit": level.size,
-        "used": level.used,
-        "remaining": level.remaining,
-        "resets_at": rfc3339(wall + level.resets_in) if level.used > 0 else None,
-        "algorithm": level.algorithm,
-        "forecast": None if runs_out is None else rfc3339(wall + runs_out),
-    }

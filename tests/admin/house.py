@@ -1,10 +1,11 @@
 """A house for the admin side's tests: figures that the test writes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.admin.house import House
 from proxy.admin.observations import Observations
+from proxy.backends.errors import BackendLostError
 from proxy.core.spending import Level
 from proxy.core.upstreams import Algorithm, Limit, Upstream
 from proxy.store.operations import StoreFigures
@@ -35,9 +36,20 @@ class WrittenLedger:
 
     levels: tuple[Level, ...] = ()
     held: float = 0.0
+    lost: bool = False
 
     async def snapshot(self, upstream: str) -> tuple[Level, ...]:
         return self.levels if upstream == "coingecko" else ()
+
+    async def set_used(self, upstream: str, bucket: str, used: float) -> bool:
+        if self.lost:
+            raise BackendLostError("gone")
+        if upstream != "coingecko" or bucket not in {each.bucket for each in self.levels}:
+            return False
+        self.levels = tuple(
+            replace(each, used=used) if each.bucket == bucket else each for each in self.levels
+        )
+        return True
 
     def held_for(self, upstream: str) -> float:
         return self.held if upstream == "coingecko" else 0.0

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.admin.app import make_admin
 from proxy.admin.doors import Doors
-from tests.admin.house import WrittenHouse, WrittenStore
+from tests.admin.house import MONTH, WrittenHouse, WrittenStore, level
 
 PAGES = ("/health/redis", "/metrics", "/api/v1/stats", "/api/v1/quota")
 
@@ -90,3 +90,73 @@ async def test_a_store_that_is_down_stops_no_page(admin: TestClient, house: Writ
 
     for path in ("/metrics", "/api/v1/stats", "/api/v1/quota"):
         assert 200 == (await admin.get(path, headers=TOKEN)).status
+
+
+async def test_what_was_used_before_we_came_is_set(admin: TestClient, house: WrittenHouse) -> None:
+    """PUT sets a count and says how it stands then."""
+    house.ledger.levels = (level(MONTH, 1.0, 86400.0),)
+    path = "/api/v1/quota/coingecko/month"
+    answer = await admin.put(path, headers=TOKEN, data=b'{"used": 7421}')
+    said = await answer.json()
+
+    assert (200, "coingecko", "month") == (answer.status, said["upstream"], said["bucket"])
+    assert (7421.0, 2579.0) == (said["used"], said["remaining"])
+    assert 7421.0 == house.ledger.levels[0].used
+
+
+@pytest.mark.parametrize(
+    ("path", "there_are"),
+    [("coingecko/year", "month"), ("gecko/month", "coingecko"), ("coingecko/a/b", "month")],
+)
+async def test_an_unknown_limit_names_what_there_is(
+    admin: TestClient, house: WrittenHouse, path: str, there_are: str
+) -> None:
+    """404, and no mark of a client's key among the names."""
+    house.ledger.levels = (level(MONTH, 1.0, 9.0), level(MONTH, 1.0, 9.0, "month@ab12"))
+    answer = await admin.put(f"/api/v1/quota/{path}", headers=TOKEN, data=b'{"used": 1}')
+    said = await answer.json(content_type=None)
+
+    assert (404, "application/problem+json") == (answer.status, answer.content_type)
+    assert said["detail"].endswith(f"there are: {there_are}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"7421",
+        b"{}",
+        b'{"used": -1}',
+        b'{"used": "x"}',
+        b'{"used": 1e999}',
+        b'{"used": NaN}',
+        b'{"used": 1, "limit": 2}',
+        b'{"used": "\xff"}',
+    ],
+)
+async def test_what_is_no_count_is_422(admin: TestClient, house: WrittenHouse, body: bytes) -> None:
+    """Nothing is set by what cannot be meant."""
+    house.ledger.levels = (level(MONTH, 1.0, 86400.0),)
+    answer = await admin.put("/api/v1/quota/coingecko/month", headers=TOKEN, data=body)
+
+    assert (422, "application/problem+json") == (answer.status, answer.content_type)
+    assert 1.0 == house.ledger.levels[0].used
+
+
+async def test_counts_are_set_by_the_trusted_alone(admin: TestClient, house: WrittenHouse) -> None:
+    """The token, and the page's own origin."""
+    house.ledger.levels = (level(MONTH, 1.0, 86400.0),)
+    path, body = "/api/v1/quota/coingecko/month", b'{"used": 7421}'
+    foreign = {**TOKEN, "Origin": "http://evil.example"}
+
+    assert 401 == (await admin.put(path, data=body)).status
+    assert 403 == (await admin.put(path, data=body, headers=foreign)).status
+    assert 1.0 == house.ledger.levels[0].used
+
+
+async def test_a_lost_ledger_is_503(admin: TestClient, house: WrittenHouse) -> None:
+    """Who set it must know that it was not set."""
+    house.ledger.lost = True
+    path = "/api/v1/quota/coingecko/month"
+
+    assert 503 == (await admin.put(path, data=b'{"used": 1}', headers=TOKEN)).status
