@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from proxy.config.settings import Settings
+    from proxy.remote import Admin
 
 DEFAULT_CONFIG = "config/proxy.yaml"
 
@@ -126,6 +128,70 @@ def _ttl(text: str) -> tuple[str, float]:
     if not equals:
         raise click.BadParameter(f"{text!r} is not UPSTREAM.ENDPOINT=VALUE", param_hint="--ttl")
     return name, duration(value)
+
+
+admin_option = click.option(
+    "--admin", metavar="URL", help="The admin listener; else the configuration's own."
+)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@admin_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def quota(context: click.Context, config: Path, admin: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Show how the quotas of a running proxy stand, or set what was used already."""
+    if context.invoked_subcommand is not None:
+        return
+    from proxy import remote  # noqa: PLC0415 - not for every command
+
+    with _said():
+        upstreams = _admin(config, admin).quota()
+    click.echo(json.dumps(upstreams, indent=2) if as_json else remote.table(upstreams))
+
+
+@quota.command("set")
+@click.argument("limit", metavar="UPSTREAM.LIMIT")
+@click.option("--used", type=click.FloatRange(0), required=True, help="What was used of it.")
+@click.option("--config", type=click.Path(path_type=Path), help="As of `quota`.")
+@admin_option
+@click.pass_context
+def set_used(
+    context: click.Context, limit: str, used: float, config: Path | None, admin: str | None
+) -> None:
+    """Set what was used of a limit, as in coingecko.month --used 7421."""
+    from proxy import remote  # noqa: PLC0415 - not for every command
+
+    given = context.parent.params if context.parent is not None else {}
+    upstream, dot, name = limit.partition(".")
+    if not (upstream and dot and name):
+        raise click.BadParameter(f"{limit!r} is not UPSTREAM.LIMIT", param_hint="UPSTREAM.LIMIT")
+    with _said():
+        asked = _admin(config or given["config"], admin or given["admin"])
+        figures = asked.set_used(upstream, name, used)
+    standing = {"limits": {name: figures}, "blocked_until": None}
+    click.echo(remote.table({upstream: standing}))
+
+
+def _admin(config: Path, url: str | None) -> "Admin":
+    """Return the admin listener to ask: the one named, else the configuration's."""
+    from proxy.remote import Admin, local  # noqa: PLC0415 - not for every command
+
+    settings = _load(config).admin
+    listener = settings.listener
+    return Admin(url or local(listener.host, listener.port), settings.token)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say in words what a running proxy refused."""
+    from proxy.remote import RemoteError  # noqa: PLC0415 - not for every command
+
+    try:
+        yield
+    except RemoteError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

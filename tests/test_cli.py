@@ -1,14 +1,20 @@
 """The command line: what each command prints, and how it ends."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
+from proxy.admin.app import make_admin
+from proxy.admin.doors import Doors
 from proxy.cli import main
+from tests.admin.house import MONTH, WrittenHouse, level
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "config" / "proxy.yaml")
@@ -20,7 +26,18 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["check"], ["explain"], ["schema"], ["sandbox"], ["demo"]]
+    "command",
+    [
+        [],
+        ["serve"],
+        ["check"],
+        ["explain"],
+        ["schema"],
+        ["sandbox"],
+        ["demo"],
+        ["quota"],
+        ["quota", "set"],
+    ],
 )
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""
@@ -104,3 +121,48 @@ def test_help_imports_nothing_heavy() -> None:
     )
 
     assert said.stdout.strip() == "[]"
+
+
+def test_quota_of_a_proxy_that_does_not_run() -> None:
+    """An address that nobody listens on is an error in words."""
+    status, _, errors = run("quota", "--admin", "http://127.0.0.1:1", "--config", CONFIG)
+
+    assert status == 1
+    assert "Traceback" not in errors
+    assert "http://127.0.0.1:1 does not answer" in errors
+
+
+@pytest.mark.parametrize("limit", ["month", "coingecko.", ".month"])
+def test_quota_set_wants_upstream_and_limit(limit: str) -> None:
+    """A limit alone could be anybody's."""
+    status, _, errors = run("quota", "set", limit, "--used", "1", "--config", CONFIG)
+
+    assert status == 2
+    assert "UPSTREAM.LIMIT" in errors
+
+
+def test_quota_set_wants_a_count() -> None:
+    """Nothing, or less than nothing, was not used."""
+    for used in ((), ("--used", "-1"), ("--used", "x")):
+        assert run("quota", "set", "coingecko.month", *used, "--config", CONFIG)[0] == 2
+
+
+async def test_quota_is_shown_and_set() -> None:
+    """From the terminal into the admin API and back, with the configuration's token."""
+    house = WrittenHouse()
+    house.ledger.levels = (level(MONTH, 1.0, 86400.0),)
+    async with TestServer(make_admin(house.house, Doors("s3cret"))) as server:
+        where = ("--admin", str(server.make_url("/")), "--config", CONFIG)
+        token = {"QUOTA_PROXY_ADMIN_TOKEN": "s3cret"}
+        ask = partial(asyncio.to_thread, run)
+        status, table, _ = await ask(
+            "quota", "set", "coingecko.month", "--used", "7421", *where, **token
+        )
+        lost = await ask("quota", *where, "set", "coingecko.year", "--used", "1", **token)
+        _, said, _ = await ask("quota", "--json", *where, **token)
+        unknown = await ask("quota", *where)
+
+    assert (status, "7,421" in table, "2,579" in table) == (0, True, True)
+    assert 7421.0 == json.loads(said)["coingecko"]["limits"]["month"]["used"]
+    assert (1, True) == (lost[0], "there are: month" in lost[2])
+    assert (1, True) == (unknown[0], "401" in unknown[2])
