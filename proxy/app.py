@@ -133,6 +133,7 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
             on_error=lambda error: on_error("front", error),
             on_refused=lambda reason: observer.observe_refusal("", reason),
         )
+        observations.gather = front.gather
         if settings.record is not None:
             flow.recording = Recording(settings.record, clock.wall)
             stack.callback(tasks.start(flow.recording.run(), "record").cancel)

@@ -14,6 +14,7 @@ from proxy.accounts import Accounts
 from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
 from proxy.cache import Cache
+from proxy.changes import Changes
 from proxy.compositions import composition
 from proxy.core import conditions, keys, plans, privacy, variants
 from proxy.core.model import (
@@ -94,6 +95,20 @@ class Flow:
         if self.recording is not None and answer is not None:
             self.recording.record(hit.asked)
         return answer
+
+    @property
+    def changes(self) -> Changes:
+        """Counts whatever could end a known hit before its time."""
+        return self._parts.hits.changes
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a known hit may be answered again, unasked, until its time or a change."""
+        return self.recording is None
+
+    def count(self, hit: Hit, times: int) -> None:
+        """Count further hits that had the present answer."""
+        self._parts.hits.count(hit, times)
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer one request; a problem is an answer too."""

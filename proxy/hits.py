@@ -82,6 +82,8 @@ class Hits:
 
     def __init__(self, first_level: FirstLevel, accounts: Accounts, observer: Observer) -> None:
         """Take where entries are, what makes answers, and who counts."""
+        self.changes = first_level.changes
+        """Whatever could end a known hit before its time: what is stored, and the configuration."""
         self._first_level = first_level
         self._accounts = accounts
         self._observer = observer
@@ -92,6 +94,7 @@ class Hits:
 
     def configure(self, upstreams: Iterable[Upstream]) -> None:
         """Forget all, and learn which fields matter to these upstreams."""
+        self.changes.count += 1
         self._known.clear()
         self._bytes = 0
         keyed, special = {"accept"}, set(_SPECIAL)
@@ -128,6 +131,13 @@ class Hits:
                 hit.counter.hit(age)
                 return hit.answer
         return None
+
+    def count(self, hit: Hit, times: int) -> None:
+        """Count further hits that had the present answer."""
+        if hit.heat is not None:
+            hit.heat.hits += times
+        if hit.answer is not None and hit.answer.account.age is not None:
+            hit.counter.hit(hit.answer.account.age, times=times)
 
     def learn(self, asked: Asked, answer: Answer, heat: Heat | None = None) -> None:
         """Remember a request that was answered from a fresh entry just now."""

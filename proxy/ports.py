@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.landings import NONE, Ending, Landed
 from proxy.core.model import Denied, Entry, Failed, Failure
@@ -78,6 +79,9 @@ class UpstreamClient(Protocol):
 
 class FirstLevel(Protocol):
     """The cache in this process's memory."""
+
+    changes: Changes
+    """Counts whatever is stored, replaced or forgotten; not what is evicted, which stays true."""
 
     def get(self, key: str) -> Entry | None:
         """Return what is stored under `key`."""

@@ -9,6 +9,7 @@ from proxy.accounts import Accounts
 from proxy.answer import Answer
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
+from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.model import ANONYMOUS, Client, Denied, Entry, Failed, Failure, Policy, Request
 from proxy.core.routing import Routes, parse_template
@@ -124,15 +125,18 @@ class DictLevel:
     """A first level without bounds, and a store alike."""
 
     def __init__(self) -> None:
+        self.changes = Changes()
         self.entries: dict[str, Entry] = {}
 
     def get(self, key: str) -> Entry | None:
         return self.entries.get(key)
 
     def put(self, entry: Entry) -> None:
+        self.changes.count += 1
         self.entries[entry.key] = entry
 
     def delete(self, key: str) -> None:
+        self.changes.count += 1
         self.entries.pop(key, None)
 
 

@@ -83,6 +83,8 @@ class Observations:
     def __init__(self, gauges: Callable[[], dict[Labels, float]] = dict) -> None:
         """Take what says how much this process holds (bytes, requests waiting), asked each time."""
         self.gauges = gauges
+        self.gather: Callable[[], None] = lambda: None
+        """Has those who count hits for themselves tell of them; called before counts are shown."""
         self._endpoints: dict[tuple[str, str], EndpointCounts] = {}
         self._durations: dict[str, dict[Verdict, Histogram]] = {}
         self._counters: dict[Labels, float] = {}
@@ -157,6 +159,7 @@ class Observations:
 
     def snapshot(self) -> Snapshot:
         """Return all counts as they stand now."""
+        self.gather()
         counters = dict(self._counters)
         for (upstream, endpoint), counts in self._endpoints.items():
             for verdict, count in counts.verdicts.items():

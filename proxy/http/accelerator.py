@@ -2,9 +2,11 @@
 
 Two tables: from the listener, the peer and the exact rest of a head (all but its request line) to
 a class of clients that are answered alike; from that class and the exact request line to a known
-hit. So N targets and M clients need N + M rows. The answer itself is never kept past its time: the
-flow is asked for it each time, and says no as soon as the entry is stale, purged or replaced, or
-the configuration another; only its bytes are kept, for as long as it hands out the same answer.
+hit. So N targets and M clients need N + M rows. An answer is never given past its time: it holds
+until its second turns or its entry ends (`Handle.until`), unless anything changes before in what
+is stored or configured (`Hits.changes`); then the flow is asked, who says no as soon as the entry
+is stale, purged or replaced. What is given in between is counted on the row, and gathered when the
+answer is renewed, the row forgotten, or somebody asks.
 
 Which cases are taken, and why the others are not:
 - The connection is parked between two messages, exactly. Else a body that looks like a known
@@ -20,10 +22,13 @@ Which cases are taken, and why the others are not:
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from proxy import clock
 from proxy.answer import Answer
+from proxy.changes import Changes
 from proxy.core.fields import Fields, combined
 from proxy.core.model import Entry, Request
 from proxy.http.encodings import takes_gzip
@@ -94,6 +99,10 @@ class Handle(Protocol):
 
     entry: Entry
     """What it is answered from."""
+    answer: Answer | None
+    """The answer that was given last, and"""
+    until: float
+    """the time of the entries' clock up to which it is the answer, if nothing changes."""
     depends_on: frozenset[str]
     """Lower-case names of the request fields that its answer may depend on."""
 
@@ -103,6 +112,20 @@ H = TypeVar("H", bound=Handle)
 
 class Hits(Protocol[H]):
     """What the accelerator needs of the flow."""
+
+    @property
+    def changes(self) -> Changes:
+        """Counts whatever could end a known hit before its time."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a known hit may be answered again, unasked, until its time or a change."""
+        ...
+
+    def count(self, hit: H, times: int) -> None:
+        """Count further hits that had the present answer."""
+        ...
 
     def known(self, request: Request) -> H | None:
         """Return the known hit that a request is, be it one now or not."""
@@ -141,16 +164,21 @@ class _Class:
         self.wants_gzip = wants_gzip
 
 
-class _Row:
+class Row:
     """A known hit, and the bytes of its last answer."""
 
-    __slots__ = ("answer", "body", "handle", "head", "size")
+    __slots__ = ("answer", "body", "handle", "head", "holds", "size", "times", "until")
 
     def __init__(self, handle: Handle, answer: Answer, head: bytes, body: bytes) -> None:
         self.handle = handle
         self.answer = answer
         self.head = head
         self.body = body
+        self.times = 0
+        """Hits that nobody has been told of."""
+        self.holds = -1
+        """The count of changes at which `answer` holds up to `until`; -1: it must be asked for."""
+        self.until = 0.0
         self.size = len(head) + len(body) + 512
         """What it is counted as; a head grows by the figures of a second at most."""
 
@@ -158,29 +186,59 @@ class _Row:
 class Accelerator:
     """The tables, and what reads and fills them."""
 
-    def __init__(self, hits: Hits[Any], writer: Writer, bounds: Bounds | None = None) -> None:
-        """Take the flow, what makes bytes of its answers, and the bounds of the tables."""
+    def __init__(
+        self,
+        hits: Hits[Any],
+        writer: Writer,
+        bounds: Bounds | None = None,
+        now: Callable[[], float] = clock.steady_wall,
+    ) -> None:
+        """Take the flow, what makes bytes of its answers, the bounds, and the entries' clock."""
         self._hits = hits
+        self._changes = hits.changes
+        self._now = now
         self._writer = writer
         self._bounds = bounds or Bounds()
         self._heads: OrderedDict[tuple[int, str, bytes], _Class] = OrderedDict()
         self._classes: OrderedDict[tuple[object, ...], _Class] = OrderedDict()
-        self._rows: OrderedDict[tuple[_Class, bytes], _Row] = OrderedDict()
+        self._rows: OrderedDict[tuple[_Class, bytes], Row] = OrderedDict()
         self._noted: set[int] = set()
         self._noted_before: set[int] = set()
         self._notes = 0
         self._varied = False
         """Whether a line that is new each time has been met: only then are they looked for."""
         self._bytes = 0
+        self.last: Row | None = None
+        """The row that `answer` used last."""
 
     def clear(self) -> None:
         """Forget all: who may be answered what has changed."""
+        self.gather()
+        for row in self._rows.values():
+            row.holds = -1
         self._heads.clear()
         self._classes.clear()
         self._rows.clear()
         self._noted.clear()
         self._noted_before.clear()
         self._bytes = 0
+
+    def gather(self) -> None:
+        """Tell the flow of all hits that it has not been told of."""
+        for row in self._rows.values():
+            self._tell(row)
+
+    def _tell(self, row: Row) -> None:
+        if row.times:
+            self._hits.count(row.handle, row.times)
+            row.times = 0
+
+    def repeat(self, row: Row) -> bytes | None:
+        """Return the answer that a row holds, counted; None: it must be looked up again."""
+        if row.holds != self._changes.count or self._now() >= row.until:
+            return None
+        row.times += 1
+        return row.head + row.body
 
     def answer(self, port: int, peer: str, data: bytes) -> tuple[list[bytes], int, int]:
         """Return the answers to the requests at the start of `data`, their bytes and number.
@@ -189,6 +247,7 @@ class Accelerator:
         nothing of what was.
         """
         parts: list[bytes] = []
+        self.last = None
         size = taken = number = 0
         while number < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             end = data.find(_END, taken, taken + LONGEST_HEAD)
@@ -198,12 +257,13 @@ class Accelerator:
             if row is None:
                 break
             parts += (row.head, row.body)
+            self.last = row
             size += len(row.body)
             taken = end + len(_END)
             number += 1
         return parts, taken, number
 
-    def _find(self, port: int, peer: str, data: bytes, start: int, end: int) -> _Row | None:
+    def _find(self, port: int, peer: str, data: bytes, start: int, end: int) -> Row | None:
         cut = data.find(b"\r\n", start, end + 2)
         rest = data[cut : end + len(_END)]
         alike = self._heads.get((port, peer, rest))
@@ -215,13 +275,23 @@ class Accelerator:
         row = self._rows.get(key)
         if row is None:
             return None
+        if row.holds == self._changes.count and self._now() < row.until:
+            row.times += 1
+            return row
+        self._tell(row)
         answer = self._hits.again(row.handle)
         if answer is row.answer or (answer is not None and self._renew(alike, row, answer)):
+            self._hold(row)
             return row
         self._forget(key)
         return None
 
-    def _renew(self, alike: _Class, row: _Row, answer: Answer) -> bool:
+    def _hold(self, row: Row) -> None:
+        """Let the row's answer be given until its time, or a change, if it may be at all."""
+        row.until = row.handle.until
+        row.holds = self._changes.count if self._hits.repeatable else -1
+
+    def _renew(self, alike: _Class, row: Row, answer: Answer) -> bool:
         made = self._writer.at_once(answer, wants_gzip=alike.wants_gzip)
         if made is None:
             return False
@@ -253,7 +323,7 @@ class Accelerator:
             return
         alike = self._alike(request, gzip=gzip)
         self._remember_head(key, alike)
-        self._remember_row((alike, head[:cut]), _Row(handle, answer, *made))
+        self._remember_row((alike, head[:cut]), Row(handle, answer, *made))
 
     def _seen_before(self, key: tuple[int, str, bytes]) -> bool:
         """Return whether a head like this was noted, and note it."""
@@ -287,19 +357,21 @@ class Accelerator:
             oldest, _ = self._heads.popitem(last=False)
             self._bytes -= len(oldest[2])
 
-    def _remember_row(self, key: tuple[_Class, bytes], row: _Row) -> None:
+    def _remember_row(self, key: tuple[_Class, bytes], row: Row) -> None:
         self._forget(key)
         self._rows[key] = row
+        self._hold(row)
         self._bytes += row.size
         while len(self._rows) > self._bounds.rows or (
             self._bytes > self._bounds.bytes and self._rows
         ):
-            _, oldest = self._rows.popitem(last=False)
-            self._bytes -= oldest.size
+            self._forget(next(iter(self._rows)))
 
     def _forget(self, key: tuple[_Class, bytes]) -> None:
         row = self._rows.pop(key, None)
         if row is not None:
+            self._tell(row)
+            row.holds = -1
             self._bytes -= row.size
 
 

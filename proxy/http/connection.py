@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
+from proxy.http.accelerator import Accelerator, Row
 from proxy.http.private_names import SHORT, OpenHandler
 
 MAX_TARGET = 32 * 1024
@@ -116,8 +117,8 @@ class Desk(Protocol):
         """Return whether there is room for one more connection."""
         ...
 
-    def accelerated(self, connection: "Connection", data: bytes) -> tuple[list[bytes], int, int]:
-        """Return answers to the requests at the start of `data`, their bytes and number."""
+    def accelerator(self) -> Accelerator | None:
+        """Return what knows heads, in the state of now; None: there is none."""
         ...
 
     def at_once(
@@ -139,6 +140,8 @@ class Connection(OpenHandler):
         "_desk",
         "_head_clock",
         "_head_size",
+        "_last",
+        "_row",
         "_unknown",
         "peer",
         "port",
@@ -165,6 +168,9 @@ class Connection(OpenHandler):
         self._head_size = 0
         self._between = SHORT
         """Whether the parser is exactly between two messages, and nothing of a head is with it."""
+        self._last = b""
+        self._row: Row | None = None
+        """The chunk that was answered by one row last, and the row."""
         self._unknown = 0
         """Heads in a row that the accelerator did not know."""
         self.peer = ""
@@ -194,6 +200,8 @@ class Connection(OpenHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in: by the accelerator, else at once, else by aiohttp's loop."""
+        if data == self._last and self._between and self._repeated():
+            return
         rest = data
         while rest:
             if self._between:
@@ -214,11 +222,8 @@ class Connection(OpenHandler):
         """
         parked = self.is_parked()
         if parked and (self._unknown < GIVEN_UP or self._unknown % GIVEN_UP == 0):
-            parts, taken, number = self._desk.accelerated(self, data)
-            if number:
-                self._unknown = 0
-                self.write_all(parts)
-                self.count_answered(number, parsed=False)
+            taken = self._accelerated(data)
+            if taken:
                 return data[taken:]
         self._unknown += 1
         end = data.find(HEAD_END) + len(HEAD_END)
@@ -226,6 +231,33 @@ class Connection(OpenHandler):
             end = len(data)
         self._feed(data[:end], parked=parked)
         return data[end:]
+
+    def _accelerated(self, data: bytes) -> int:
+        """Answer what the accelerator knows; return how many bytes that took."""
+        accelerator = self._desk.accelerator()
+        if accelerator is None:
+            return 0
+        parts, taken, number = accelerator.answer(self.port, self.peer, data)
+        if number:
+            self._unknown = 0
+            self.write_all(parts)
+            self.count_answered(number, parsed=False)
+            alone = number == 1 and taken == len(data)
+            self._last, self._row = (data, accelerator.last) if alone else (b"", None)
+        return taken
+
+    def _repeated(self) -> bool:
+        """Answer the very bytes that came last, as they were answered then, if that still holds."""
+        accelerator, row, transport = self._desk.accelerator(), self._row, self.transport
+        if accelerator is None or row is None or transport is None or not self.is_parked():
+            return False
+        answer = accelerator.repeat(row)
+        if answer is None:
+            return False
+        if not transport.is_closing():
+            transport.write(answer)
+        self.count_answered(1, parsed=False)
+        return True
 
     def _feed(self, data: bytes, *, parked: bool) -> None:
         """Parse; answer at once what can be, and give aiohttp's loop what can not."""

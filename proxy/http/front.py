@@ -103,19 +103,25 @@ class Front:
         The listening sockets must be closed before.
         """
         self._draining = True
+        self.gather()
         self._server.pre_shutdown()
         await self._server.shutdown(grace)
 
     # ── for connections: the short ways ──
 
-    def accelerated(self, connection: Connection, data: bytes) -> tuple[list[bytes], int, int]:
-        """Return answers to the requests at the start of `data`, their bytes and number."""
-        if self._draining or self._accelerator is None:
-            return [], 0, 0
-        if self._generation != self._clients.generation:
+    def accelerator(self) -> Accelerator | None:
+        """Return what knows heads, emptied where the clients' rules have changed; None: no one."""
+        if self._draining:
+            return None
+        if self._generation != self._clients.generation and self._accelerator is not None:
             self._generation = self._clients.generation
             self._accelerator.clear()
-        return self._accelerator.answer(connection.port, connection.peer, data)
+        return self._accelerator
+
+    def gather(self) -> None:
+        """Have all hits counted: before anyone is shown the counts."""
+        if self._accelerator is not None:
+            self._accelerator.gather()
 
     def at_once(
         self, connection: Connection, message: RawRequestMessage, head: bytes | None

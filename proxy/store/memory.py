@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.model import Entry
 
@@ -60,6 +61,7 @@ class Memory:
 
     def __init__(self, limit: int) -> None:
         """Take the most bytes to hold."""
+        self.changes = Changes()
         self._limit = limit
         self._bytes = 0
         self._places: dict[str, _Place] = {}
@@ -96,6 +98,7 @@ class Memory:
         old = self._places.get(entry.key)
         if old is not None and old.entry.received_at > entry.received_at:
             return
+        self.changes.count += 1
         entry, size = self._compact(entry)
         if size > self._limit:
             self.delete(entry.key)
@@ -109,12 +112,14 @@ class Memory:
 
     def delete(self, key: str) -> None:
         """Forget what is stored under `key`."""
+        self.changes.count += 1
         place = self._places.get(key)
         if place is not None:
             self._remove(place)
 
     def clear(self) -> None:
         """Forget everything."""
+        self.changes.count += 1
         for place in tuple(self._places.values()):
             self._remove(place)
 

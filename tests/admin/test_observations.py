@@ -148,3 +148,11 @@ def test_a_snapshot_stands_still() -> None:
     assert {("coingecko", "price", "MISS"): 1} == before.family(seen.REQUESTS)
     assert 1 == len(before.histograms[seen.REQUEST_SECONDS, "coingecko", "MISS"])
     assert 2.0 == counts.snapshot().gauges[seen.MEMORY_BYTES,]
+
+
+def test_those_who_count_for_themselves_are_asked_first() -> None:
+    """Whoever keeps hits to itself tells of them before counts are shown."""
+    observations = Observations()
+    counter = observations.endpoint("u", "e")
+    observations.gather = lambda: counter.hit(1.0, times=3)
+    assert 3 in observations.snapshot().counters.values()

@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from proxy.answer import Account, Answer
+from proxy.changes import Changes
 from proxy.core.model import Entry, Request, Verdict
 from proxy.http.connection import Patience
 from proxy.http.front import Bounds, Front
@@ -40,6 +41,8 @@ class KnownHit:
     answer: Answer | None
     depends_on: frozenset[str] = frozenset({"accept"})
     times: int = 0
+    until: float = 0.0
+    """Always over: each time it is asked for anew."""
 
     def again(self) -> Answer | None:
         self.times += self.answer is not None
@@ -53,6 +56,12 @@ class WrittenFlow:
     answer: Callable[[Request, AsyncIterator[bytes] | None], Awaitable[Answer]] | None = None
     asked: list[Request] = field(default_factory=list)
     hit: Callable[[Request], "KnownHit | None"] | None = None
+
+    changes: Changes = field(default_factory=Changes)
+    repeatable: bool = True
+
+    def count(self, hit: "KnownHit", times: int) -> None:
+        hit.times += times
 
     def known(self, request: Request) -> "KnownHit | None":
         return self.hit(request) if self.hit is not None else None

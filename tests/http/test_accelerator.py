@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import re
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.answer import Account, Answer
+from proxy.changes import Changes
 from proxy.core.model import Client, Entry, Lifetimes, Request, Verdict
 from proxy.http import private_names
 from proxy.http.accelerator import LONGEST_HEAD, MOST_AT_ONCE, Accelerator, Bounds
@@ -61,6 +63,47 @@ async def test_of_a_known_head_nothing_is_parsed(
             assert await client.ask(GET % (b"/a", b"")) == first
     assert a.times == 5
     assert house.flow.asked == []
+
+
+async def test_what_holds_is_given_unasked_until_anything_changes(house: Standing) -> None:
+    """Counted on the row meanwhile, and the flow is asked as soon as it may have another answer."""
+    a = hit(entry(), until=math.inf)
+    knows(house, a=a)
+    get = GET % (b"/a", b"")
+    async with house.raw() as client:
+        for _ in range(8):
+            assert (await client.ask(get)).first("x-cache") == "HIT"
+        assert (a.times, len(house.flow.asked)) == (2, 0)
+        house.front.gather()
+        assert a.times == 8
+        a.answer = None
+        assert (await client.ask(get)).first("x-cache") == "HIT"
+        house.flow.changes.count += 1
+        assert (await client.ask(get)).first("x-cache") == "MISS"
+    assert a.times == 9
+
+
+async def test_what_holds_ends_with_its_time(house: Standing) -> None:
+    """The next second, or the end of freshness: then the flow is asked."""
+    now = 0.0
+    accelerator = Accelerator(house.flow, Wire(lambda: 0.0), now=lambda: now)
+    a = learnt(accelerator, b"/", until=1.0)
+    a.answer = hit(a.entry, 2.0).answer
+    old = accelerator.answer(80, "x", GET % (b"/", b""))[0]
+    now = 1.0
+    new = accelerator.answer(80, "x", GET % (b"/", b""))[0]
+    assert (b"Age: 1" in old[0], b"Age: 2" in new[0]) == (True, True)
+
+
+async def test_where_each_request_is_recorded_each_is_asked_for(house: Standing) -> None:
+    """Nothing is given unasked then."""
+    a = hit(entry(), until=math.inf)
+    knows(house, a=a)
+    house.flow.repeatable = False
+    async with house.raw() as client:
+        for _ in range(5):
+            await client.ask(GET % (b"/a", b""))
+    assert a.times == 5
 
 
 async def test_a_head_is_learnt_when_it_comes_again(house: Standing) -> None:
@@ -314,7 +357,7 @@ def request(path: str, **more: Any) -> Request:
 
 
 def learnt(accelerator: Accelerator, path: bytes, peer: str = "x", **more: Any) -> KnownHit:
-    known = hit(more.pop("entry", None) or entry(path.decode()))
+    known = hit(more.pop("entry", None) or entry(path.decode()), until=more.pop("until", 0.0))
     assert known.answer is not None
     asked = request(path.decode(), **more)
     for _ in range(2):
@@ -323,6 +366,14 @@ def learnt(accelerator: Accelerator, path: bytes, peer: str = "x", **more: Any) 
 
 
 class Flow:
+    repeatable = True
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+
+    def count(self, hit: KnownHit, times: int) -> None:
+        hit.times += times
+
     def known(self, _: Request) -> None:
         raise AssertionError
 
@@ -380,7 +431,7 @@ class World:
     def __init__(self, house: Standing) -> None:
         self.house = house
         self.entries = {name: entry(name, name.encode() * 40) for name in ("a", "b")}
-        self.hits = {name: hit(each) for name, each in self.entries.items()}
+        self.hits = {name: hit(each, until=math.inf) for name, each in self.entries.items()}
         self.age = 1.0
         self.fresh = True
         house.flow.hit = self.known
@@ -401,6 +452,7 @@ class World:
         return whole(said)
 
     def do(self, step: str) -> None:
+        self.house.flow.changes.count += 1
         if step == "tick":
             self.age += 1
         elif step == "expire":
@@ -410,7 +462,7 @@ class World:
             for name, old in self.entries.items():
                 self.entries[name] = replace(old, body=old.body[::-1] + b"!")
                 self.hits[name].answer = None
-                self.hits[name] = hit(self.entries[name])
+                self.hits[name] = hit(self.entries[name], until=math.inf)
         for name, known in self.hits.items():
             known.answer = hit(self.entries[name], self.age).answer if self.fresh else None
 
