@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from proxy.config.settings import Settings
     from proxy.remote import Admin
+
+_T = TypeVar("_T")
 
 DEFAULT_CONFIG = "config/proxy.yaml"
 
@@ -194,6 +196,53 @@ def _said() -> Iterator[None]:
         raise click.ClickException(str(error)) from None
 
 
+@main.group()
+def ledger() -> None:
+    """Move what was counted from one store to another."""
+
+
+@ledger.command("export")
+@config_option
+def export_counts(config: Path) -> None:
+    """Write the counts of the configured ledger to standard output, as JSON."""
+    from proxy import transfer  # noqa: PLC0415 - heavy
+
+    settings = _quietly(config)
+    try:
+        click.echo(_run(transfer.exported(settings)))
+    except transfer.TransferError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@ledger.command("import")
+@click.argument("file", type=click.File("rb"))
+@config_option
+def import_counts(file: "BinaryIO", config: Path) -> None:
+    """Give the configured ledger the counts in FILE, where they are higher than its own.
+
+    FILE is what `ledger export` wrote; - reads standard input.
+    """
+    from proxy import transfer  # noqa: PLC0415 - heavy
+
+    settings = _quietly(config)
+    try:
+        page = transfer.read(file.read())
+        unknown = _run(transfer.imported(settings, page))
+    except transfer.TransferError as error:
+        raise click.ClickException(str(error)) from None
+    for each in unknown:
+        click.echo(f"{each.upstream}.{each.bucket} is not configured: left out", err=True)
+    click.echo(f"{len(page.counts) - len(unknown)} of {len(page.counts)} counts taken over")
+
+
+def _quietly(config: Path) -> "Settings":
+    """Load the configuration of a command whose log only disturbs."""
+    from proxy import log  # noqa: PLC0415 - heavy
+
+    log.configure("error")
+    return _load(config)
+
+
 @main.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, which editors use for completion."""
@@ -249,12 +298,12 @@ def demo(config: Path, seconds: float | None, bots: int, seed: int) -> None:
     _run(run_demo(start, seconds=seconds, bots=bots, seed=seed))
 
 
-def _run(work: "Coroutine[object, object, object]") -> None:
+def _run(work: "Coroutine[object, object, _T]") -> _T:
     """Run until it ends or Ctrl-C; an address that is taken is an error, not a traceback."""
     import asyncio  # noqa: PLC0415 - heavy
 
     try:
-        asyncio.run(work)
+        return asyncio.run(work)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:

@@ -2,22 +2,42 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from proxy.admin.app import make_admin
 from proxy.admin.doors import Doors
 from proxy.cli import main
-from tests.admin.house import MONTH, WrittenHouse, level
+from proxy.config.loading import load
+from proxy.config.settings import Settings
+from proxy.persistence import opened
+from proxy.workers import Worker
+from tests.admin.house import MONTH, WrittenHouse
+from tests.admin.house import level as standing
+from tests.house import Recorder
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "config" / "proxy.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command sets up logging for its own process, on a stream that ends with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
@@ -37,6 +57,8 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
         ["demo"],
         ["quota"],
         ["quota", "set"],
+        ["ledger", "export"],
+        ["ledger", "import"],
     ],
 )
 def test_help(command: list[str]) -> None:
@@ -150,7 +172,7 @@ def test_quota_set_wants_a_count() -> None:
 async def test_quota_is_shown_and_set() -> None:
     """From the terminal into the admin API and back, with the configuration's token."""
     house = WrittenHouse()
-    house.ledger.levels = (level(MONTH, 1.0, 86400.0),)
+    house.ledger.levels = (standing(MONTH, 1.0, 86400.0),)
     async with TestServer(make_admin(house.house, Doors("s3cret"))) as server:
         where = ("--admin", str(server.make_url("/")), "--config", CONFIG)
         token = {"QUOTA_PROXY_ADMIN_TOKEN": "s3cret"}
@@ -166,3 +188,52 @@ async def test_quota_is_shown_and_set() -> None:
     assert 7421.0 == json.loads(said)["coingecko"]["limits"]["month"]["used"]
     assert (1, True) == (lost[0], "there are: month" in lost[2])
     assert (1, True) == (unknown[0], "401" in unknown[2])
+
+
+def test_counts_move_from_store_to_store(tmp_path: Path) -> None:
+    """What one ledger exports another takes over, and neither forgets."""
+    one, other = (
+        {"REDIS_URL": f"sqlite:{tmp_path}/{name}.db", "COINGECKO_API_KEY": "key"}
+        for name in ("one", "other")
+    )
+    loaded = load(CONFIG, one)
+    asyncio.run(_use(loaded, "coingecko", "month", 7421.0))
+    status, page, _ = run("ledger", "export", "--config", CONFIG, **one)
+    (tmp_path / "page.json").write_text(page)
+    for _ in range(2):
+        taken = run("ledger", "import", str(tmp_path / "page.json"), "--config", CONFIG, **other)
+        again = run("ledger", "export", "--config", CONFIG, **other)[1]
+
+        assert (0, "1 of 1 counts taken over\n", "") == taken
+        [count] = json.loads(again)["counts"]
+        assert ("coingecko", "month") == (count["upstream"], count["bucket"])
+        assert 7421.0 == sum(tokens for _, tokens in count["log"])
+    assert status == 0
+
+
+async def _use(loaded: Settings, upstream: str, limit: str, used: float) -> None:
+    async with opened(loaded, Recorder(), Worker()) as kept:
+        assert await kept.ledger.set_used(upstream, limit, used)
+
+
+@pytest.mark.parametrize(
+    ("store", "page", "said"),
+    [
+        ("memory:", '{"version": 1, "written": 1, "counts": []}', "kept nowhere"),
+        ("redis://127.0.0.1:1/0", '{"version": 1, "written": 1, "counts": [ONE]}', "reached"),
+        ("sqlite:DIR/x.db", "{}", "ledger export"),
+        ("sqlite:DIR/x.db", '{"version": 2, "written": 1, "counts": []}', "version 2"),
+        ("sqlite:DIR/x.db", '{"version": 1, "written": -1, "counts": []}', "below 0"),
+    ],
+)
+def test_counts_that_cannot_be_moved(tmp_path: Path, store: str, page: str, said: str) -> None:
+    """It is an error in words, and nothing is half done."""
+    one = '{"upstream": "coingecko", "bucket": "month", "log": [[0, 5]]}'
+    file = tmp_path / "page.json"
+    file.write_text(page.replace("ONE", one))
+    environ = {"REDIS_URL": store.replace("DIR", str(tmp_path)), "COINGECKO_API_KEY": "key"}
+    status, _, errors = run("ledger", "import", str(file), "--config", CONFIG, **environ)
+
+    assert status == 1
+    assert "Traceback" not in errors
+    assert said in errors
