@@ -17,6 +17,7 @@ from proxy import clock, log
 from proxy.accounts import Accounts
 from proxy.admin.app import make_admin
 from proxy.admin.doors import Doors
+from proxy.admin.forecasts import Forecasts
 from proxy.admin.house import House
 from proxy.admin.journal import Journal
 from proxy.admin.observations import MEMORY_BYTES, STRETCH, STRETCHING, WAITING, Observations
@@ -145,6 +146,7 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         if worker.index == 0:
             house = _house(settings, kept, workers, state)
             addresses["admin"] = await _listen_admin(settings, worker, house, stack)
+            stack.callback(tasks.start(Forecasts(house).run(), "forecasts").cancel)
         stack.callback(state.stop)
         yield addresses
 
