@@ -65,7 +65,7 @@ class _Place:
     __slots__ = ("bill", "decided", "waiter")
 
     def __init__(
-        self, bill: Bill, waiter: Waiter, decided: asyncio.Future[Granted | Denied]
+        self, bill: Bill, waiter: Waiter, decided: asyncio.Future[Granted | Denied | Overloaded]
     ) -> None:
         self.bill = bill
         self.waiter = waiter
@@ -163,13 +163,16 @@ class Queues:
         self, name: tuple[str, ...], line: _Line, bill: Bill, patience: Patience
     ) -> Granted | Denied | Overloaded:
         now = self._time()
-        if self.length(bill.upstream) >= patience.max_waiting:
-            return Overloaded(self.length(bill.upstream))
-        cost = _cost(bill, line.denied)
         deadline = now + patience.max_wait
-        if not line.in_time(cost, line.waiting.ahead(patience.level), deadline):
+        waiter = Waiter(patience.client, patience.level, _cost(bill, line.denied), deadline)
+        full = self.length(bill.upstream) >= patience.max_waiting
+        last = line.waiting.behind(waiter) if full else None
+        if full and last is None:
+            return Overloaded(self.length(bill.upstream))
+        if not line.in_time(waiter.cost, line.waiting.ahead(waiter), deadline):
             return line.denial(now) or NOT_YET
-        waiter = Waiter(patience.client, patience.level, cost, deadline)
+        if last is not None:
+            self._oust(line, line.places[last])
         place = self._join(name, line, bill, waiter)
         if patience.urgency is not None:
             patience.urgency.watch(lambda: _promote(line, place, patience.level))
@@ -188,6 +191,12 @@ class Queues:
             if patience.urgency is not None:
                 patience.urgency.watch(None)
             self._leave(line, place)
+
+    def _oust(self, line: _Line, place: _Place) -> None:
+        """Take the last place of a full line away: whoever comes goes before it."""
+        line.waiting.leave(place.waiter)
+        if not place.decided.done():
+            place.decided.set_result(Overloaded(self.length(place.bill.upstream)))
 
     def _join(self, name: tuple[str, ...], line: _Line, bill: Bill, waiter: Waiter) -> _Place:
         self._lines[name] = line
