@@ -11,7 +11,6 @@ head becomes, and `Finished` tells aiohttp's loop that the answer has been writt
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
@@ -22,6 +21,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
 from proxy.http.accelerator import Accelerator, Row
+from proxy.http.patience import Patience, Watch
 from proxy.http.private_names import SHORT, OpenHandler
 
 MAX_TARGET = 32 * 1024
@@ -35,24 +35,6 @@ GIVEN_UP = 16
 """Unknown heads in a row after which only one in so many is looked up: this client varies them."""
 ONE_WRITE = 64 * 1024
 """Up to how many bytes head and body are copied into one buffer rather than written as two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a connection waits for its client, in seconds, and how large a head may be."""
-
-    keep_alive: float = 75.0
-    """For the next request; and for the first."""
-    head: float = 10.0
-    """For the rest of a head that has begun."""
-    body: float = 30.0
-    """For the next part of a request's body."""
-    sending: float = 30.0
-    """For a client that does not read to read anything at all."""
-    lingering: float = 2.0
-    """For the rest of a body that nobody wants, before the connection is closed."""
-    max_head: int = 64 * 1024
-    """Bytes of a head, all lines together."""
 
 
 class Finished:
@@ -341,7 +323,7 @@ class Connection(OpenHandler):
         transport = self.transport
         if transport is None:
             return False
-        watch = _Watch(transport, self._desk.patience.sending, self._loop)
+        watch = Watch(transport, self._desk.patience.sending, self._loop)
         try:
             await wait()
         except ConnectionError:
@@ -363,30 +345,6 @@ class Connection(OpenHandler):
         if self._head_clock is not None:
             self._head_clock.cancel()
             self._head_clock = None
-
-
-class _Watch:
-    """Cuts a connection whose client reads nothing for `patience` seconds."""
-
-    def __init__(
-        self, transport: asyncio.Transport, patience: float, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._transport = transport
-        self._patience = patience
-        self._loop = loop
-        self._waiting = transport.get_write_buffer_size()
-        self._handle = loop.call_later(patience, self._look)
-
-    def end(self) -> None:
-        self._handle.cancel()
-
-    def _look(self) -> None:
-        waiting = self._transport.get_write_buffer_size()
-        if waiting >= self._waiting:
-            self._transport.abort()
-            return
-        self._waiting = waiting
-        self._handle = self._loop.call_later(self._patience, self._look)
 
 
 def _parse_problem(status: int, error: BaseException | None) -> Problem:

@@ -21,8 +21,9 @@ from proxy.http.accelerator import Accelerator, H, Hits
 from proxy.http.answers import Wire, accepts_gzip
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
-from proxy.http.connection import CLOSE, Connection, Finished, Inbound, Patience
+from proxy.http.connection import CLOSE, Connection, Finished, Inbound
 from proxy.http.heads import decoded
+from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
 from proxy.http.targets import parse_host, parse_target
 

@@ -12,9 +12,9 @@ import uvloop
 from proxy.answer import Account, Answer
 from proxy.changes import Changes
 from proxy.core.model import Entry, Request, Verdict
-from proxy.http.connection import Patience
 from proxy.http.front import Bounds, Front
 from proxy.http.listeners import Address, open_socket, serve_on
+from proxy.http.patience import Patience
 
 MISS = Account(Verdict.MISS, forward_reason="uri-miss", forward_status=200, stored=True)
 TEXT = (("Content-Type", "text/plain"), ("Date", "Tue, 15 Nov 1994 08:12:31 GMT"))

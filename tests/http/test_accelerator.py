@@ -1,15 +1,13 @@
 """Hits before anything is parsed: the same bytes as the ordinary way, or none."""
 
 import asyncio
-import contextlib
 import math
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +20,7 @@ from proxy.http import private_names
 from proxy.http.accelerator import LONGEST_HEAD, MOST_AT_ONCE, Accelerator, Bounds
 from proxy.http.answers import Wire
 from proxy.http.connection import Connection
-from tests.http.conftest import KnownHit, Raw, Standing, standing, until, whole
+from tests.http.conftest import KnownHit, Standing, standing, whole
 
 FIELDS = (("Content-Type", "text/plain"), ("Date", "Tue, 15 Nov 1994 08:12:31 GMT"))
 GET = b"GET %b HTTP/1.1\r\nHost: P\r\n%b\r\n"
@@ -317,7 +315,7 @@ async def test_what_stands_before_garbage_is_answered(house: Standing) -> None:
 
 async def test_hits_keep_a_connection_alive() -> None:
     """A hit moves the keep-alive deadline, as any answer does."""
-    from proxy.http.connection import Patience  # noqa: PLC0415 - one test's own
+    from proxy.http.patience import Patience  # noqa: PLC0415 - one test's own
 
     async with standing(patience=Patience(keep_alive=0.2)) as house, house.raw() as client:
         knows(house, a=hit(entry()))
@@ -525,27 +523,70 @@ def pieces(data: bytes, cuts: list[tuple[bool, int]]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(sorted(places))]
 
 
+class Pipe(asyncio.Transport):
+    """A connection without a network: what is written is heard at once, nothing waits."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 8080)})
+        self.connection = connection
+        self.heard = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Hear it."""
+        if not self.closed:
+            self.heard += data
+
+    def is_closing(self) -> bool:
+        """Whether it has ended."""
+        return self.closed
+
+    def close(self) -> None:
+        """End."""
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+
+    abort = close
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """The test goes on regardless."""
+
+    def resume_reading(self) -> None:
+        """Likewise."""
+
+
+async def turns(number: int, done: Callable[[], bool] = lambda: False) -> None:
+    """Let the loop turn so many times, or until it is done."""
+    for _ in range(number):
+        if done():
+            return
+        await asyncio.sleep(0)
+
+
 async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
     """Return what a client hears that sends these bursts, each cut where it says.
 
     It stops when the proxy has ended the connection: what is sent after that is for nobody.
     """
-    heard: list[bytes] = []
-    said = 0
-    async with (
-        standing(accelerate=accelerate) as house,
-        house.raw() as client,
-        taken_in() as taken,
-    ):
+    async with standing(accelerate=accelerate) as house:
         world = World(house)
-        hearing = asyncio.get_running_loop().create_task(hear_all(client, heard))
+        connection = house.front.accept()
+        pipe = Pipe(connection)
+        connection.connection_made(pipe)
+        await turns(5)
+
+        def settled() -> bool:
+            return pipe.closed or connection.is_parked()
 
         async def say(piece: bytes) -> None:
-            nonlocal said
-            if not hearing.done():
-                client.writer.write(piece)
-                said += len(piece)
-                await until(lambda: sum(taken) >= said or hearing.done())
+            if not pipe.closed:
+                connection.data_received(piece)
+                await turns(30, settled)
 
         for _ in range(2):
             await say(_KNOWN)
@@ -553,34 +594,15 @@ async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
             world.do(move)
             for piece in pieces(b"".join(messages), cuts):
                 await say(piece)
-            await until(lambda: not house.front.under_way)
+            await turns(2000, settled)
+            assert settled()
         await say(GET % (b"/end", b"Connection: close\r\n"))
-        await asyncio.wait_for(hearing, 5)
-    return b"".join(heard)
+        await turns(2000, lambda: pipe.closed)
+        assert pipe.closed
+    return pipe.heard
 
 
-@contextlib.asynccontextmanager
-async def taken_in() -> AsyncIterator[list[int]]:
-    """Yield the sizes of what connections have been given, so that nobody has to guess."""
-    sizes: list[int] = []
-    original = Connection.data_received
-
-    def counted(self: Connection, data: bytes) -> None:
-        original(self, data)
-        sizes.append(len(data))
-
-    with patch.object(Connection, "data_received", counted):
-        yield sizes
-
-
-async def hear_all(client: Raw, heard: list[bytes]) -> None:
-    """Read until the connection ends, however it does."""
-    with contextlib.suppress(ConnectionError):
-        while chunk := await client.reader.read(100_000):
-            heard.append(chunk)
-
-
-@settings(max_examples=5000 if LONG else 100)
+@settings(max_examples=5000 if LONG else 200)
 @given(st.lists(_BURST, min_size=1, max_size=6))
 def test_with_and_without_every_exchange_is_the_same(bursts: list[Any]) -> None:
     """Pipelined, split, joined, expired, replaced, POST after GET, garbage: byte for byte."""

@@ -8,8 +8,8 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Request
-from proxy.http.connection import Patience
 from proxy.http.front import Bounds
+from proxy.http.patience import Patience
 from tests.http.conftest import Raw, Standing, standing, until, whole
 
 POST = b"POST /x HTTP/1.1\r\nHost: P\r\n%b\r\n"

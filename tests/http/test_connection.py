@@ -8,7 +8,7 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Request
-from proxy.http.connection import Patience
+from proxy.http.patience import Patience
 from tests.http.conftest import Standing, standing, until, whole
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"

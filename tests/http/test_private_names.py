@@ -10,8 +10,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.http import private_names
-from proxy.http.connection import Patience
 from proxy.http.framing import Framed
+from proxy.http.patience import Patience
 from tests.http.conftest import Standing, standing, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
