@@ -24,9 +24,12 @@ from proxy.admin.observations import MEMORY_BYTES, STRETCH, STRETCHING, WAITING,
 from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
 from proxy.ahead import Ahead, AheadParts
+from proxy.answer import Answer
+from proxy.arrears import caught_up
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
 from proxy.config.settings import Listener, Settings
+from proxy.core.model import Request
 from proxy.core.routing import Routes
 from proxy.fetches import Fetches, Landing
 from proxy.flights import Flights
@@ -147,8 +150,20 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
             house = _house(settings, kept, workers, state)
             addresses["admin"] = await _listen_admin(settings, worker, house, stack)
             stack.callback(tasks.start(Forecasts(house).run(), "forecasts").cancel)
+            _catch_up(settings, flow, kept, tasks)
         stack.callback(state.stop)
         yield addresses
+
+
+def _catch_up(settings: Settings, flow: Flow, kept: Kept, tasks: Tasks) -> None:
+    """Ask every provider that can tell what was spent before we came."""
+
+    async def ask(request: Request) -> Answer:
+        return await flow.serve(request, None)
+
+    for upstream in settings.upstreams:
+        if upstream.usage_from is not None and not upstream.disabled:
+            tasks.start(caught_up(upstream, ask, kept.ledger), f"usage of {upstream.name}")
 
 
 def _flow(

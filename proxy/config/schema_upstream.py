@@ -284,6 +284,15 @@ class HoldFile(Strict):
     most: PositiveDuration = Field(default=3600.0, description="Longest step. Default 1h.")
 
 
+class UsageFromFile(Strict):
+    """Where the provider tells, when asked, what was spent before we came."""
+
+    path: Text = Field(description="As at the provider; asked for once, when the proxy starts.")
+    used: Text = Field(description="Where the figure stands in the JSON body, dotted.")
+    limit: Name = Field(description="The limit that it is of.")
+    plans: Texts = Field(default=(), description="Plans that may ask so; none named: all.")
+
+
 class UpstreamFile(Strict):
     """`config/upstreams/NAME.yaml`: a provider."""
 
@@ -341,6 +350,9 @@ class UpstreamFile(Strict):
     )
     body_checks: list[BodyCheckFile] = Field(
         default_factory=list, description="Errors that hide in answers."
+    )
+    usage_from: UsageFromFile | None = Field(
+        default=None, description="Asks the provider at start what was spent before we came."
     )
     usage: list[UsageFile] = Field(
         default_factory=list, description="Where the provider reports usage."

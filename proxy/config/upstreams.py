@@ -11,7 +11,7 @@ from proxy.config.schema_upstream import BodyCheckFile, HoldFile, UpstreamFile, 
 from proxy.config.validation import Validated
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
-from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
+from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage, UsageFrom
 
 _AS_WRITTEN = (
     "name",
@@ -59,6 +59,7 @@ def upstream(validated: Validated[UpstreamFile], folder: FilePath) -> Upstream |
         connect_timeout=min(file.connect_timeout, file.timeout, file.deadline),
         body_checks=tuple(map(_body_check, file.body_checks)),
         usage=_usage(validated, file, names),
+        usage_from=_usage_from(validated, file, plan.name, names),
         hold=_hold(validated, file.hold),
         outbound_proxy=_outbound_proxy(validated, file),
         tls_ca=existing(validated, ("tls_ca",), file.tls_ca, folder),
@@ -137,12 +138,34 @@ def _body_check(file: BodyCheckFile) -> BodyCheck:
     return BodyCheck(file.path, file.values, file.statuses, file.counts_as, file.contains)
 
 
+def _known_limits(validated: Validated[UpstreamFile]) -> frozenset[str]:
+    """Return the names of all limits, those of plans that are not in force among them."""
+    return frozenset(validated.written("limits")).union(
+        *(validated.written("plans", plan, "limits") for plan in validated.written("plans"))
+    )
+
+
+def _usage_from(
+    validated: Validated[UpstreamFile], file: UpstreamFile, plan: str, limits: frozenset[str]
+) -> UsageFrom | None:
+    """Return how to ask what was spent, where the plan in force has it."""
+    asked = file.usage_from
+    if asked is None:
+        return None
+    if asked.limit not in (known := _known_limits(validated)):
+        there = ", ".join(sorted(known)) or "none at all"
+        validated.complain(
+            ("usage_from", "limit"), f"there is no limit {asked.limit!r}; there is: {there}"
+        )
+    if asked.limit not in limits or (asked.plans and plan not in asked.plans):
+        return None
+    return UsageFrom(asked.path, asked.used, asked.limit)
+
+
 def _usage(
     validated: Validated[UpstreamFile], file: UpstreamFile, limits: frozenset[str]
 ) -> tuple[Usage, ...]:
-    known = validated.written("limits").union(
-        *(validated.written("plans", plan, "limits") for plan in validated.written("plans"))
-    )
+    known = _known_limits(validated)
     for index, each in enumerate(file.usage):
         path = ("usage", index)
         if each.limit not in known:

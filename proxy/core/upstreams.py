@@ -122,6 +122,17 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageFrom:
+    """Where the provider tells, when asked, what was spent before we came."""
+
+    path: str
+    """As at the provider, without the prefix; asked for once at start, and charged as ever."""
+    used: str
+    """Dotted path of the figure in the JSON body."""
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """How an upstream says "leave me alone", beside Retry-After: 429 and 418 always do."""
 
@@ -248,6 +259,7 @@ class Upstream:
     retry_after_max: float = 60.0
     body_checks: tuple[BodyCheck, ...] = ()
     usage: tuple[Usage, ...] = ()
+    usage_from: UsageFrom | None = None
     hold: Hold = Hold()
     when_ledger_lost: str = "share"
     """`share` or `refuse`."""
