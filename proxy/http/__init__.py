@@ -1,14 +1,21 @@
 """Everything that knows HTTP/1.1 on the wire, and all that knows aiohttp.
 
-targets     a request line's target and Host: path, query, authority
-clients     who asks
-encodings   gzip or identity, and what changes with it
-fields      what an account says: X-Cache, Cache-Status, Age, RateLimit, Retry-After
-problems    an error of the proxy's own as a body that SDKs read
-heads       an answer's head, in bytes
-front       the traffic listener: bytes to requests, answers to bytes
-connection  one client's connection
-streams     bodies of unknown size, to clients that may be slow
-client      the upstream client: one call, one request on the wire
-listeners   sockets
+targets        a request line's target and Host: path, query, authority
+clients        who asks, where everybody is let in; known_clients: where the configuration says who
+encodings      gzip or identity, and what changes with it
+fields         what an account says: X-Cache, Cache-Status, Age, RateLimit, Retry-After
+problems       an error of the proxy's own as a body that SDKs read
+heads          heads in bytes
+renderings     what an answer with a whole body looks like, less what changes by the second
+
+front          the traffic listener: bytes to requests, answers to bytes
+connection     one client's connection; patience: how long it waits
+bodies         a request's body; answers: an answer on its way to the client
+accelerator    known heads, answered before anything is parsed
+listeners      sockets
+
+client         the upstream client: one call, one request on the wire
+departures     a request as it leaves; arrivals: an answer as it comes; framing: where it ends
+
+private_names  every private name of aiohttp, and what happens where one is gone
 """
