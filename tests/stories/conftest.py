@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.sandbox import Sandbox
+from tests.stories.policies import House, housed
 from tests.stories.stage import Stage, staged
 
 
@@ -21,3 +22,10 @@ async def stage(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Stage]:
     """A stage whose instances have the sandbox as providers."""
     async with staged(tmp_path, sandbox.environment()) as stage:
         yield stage
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A proxy under three policies, before an origin that the story writes."""
+    async with housed(tmp_path) as house:
+        yield house
