@@ -19,6 +19,7 @@ from proxy.core.codings import GZIP, gunzip
 from proxy.core.fields import Fields, without
 from proxy.core.model import Policy, Verdict
 from proxy.core.routing import Match, Routes
+from proxy.core.shapes import Batch
 from proxy.gatherings import OF_THE_WHOLE
 from proxy.ports import BrokenExchangeError
 
@@ -74,7 +75,7 @@ def composition(ask: Asked, routes: Routes) -> Composition | None:
     if batch is None or ask.private or match.endpoint.policy is Policy.OBEY:
         return None
     members = batches.members(batch, match)
-    if members is None:
+    if members is None or (len(members) == 1 and _is_own(ask, batch, members[0])):
         return None
     plain = replace(ask.request, fields=without(ask.request.fields, _OF_ONE))
     parts = []
@@ -97,7 +98,12 @@ def is_member(ask: Asked) -> bool:
     members = batches.members(batch, ask.match)
     if members is None or len(members) != 1:
         return False
-    return not (batch.single and batches.is_list(batch, ask.match)) and _spelled(ask, members[0])
+    return _is_own(ask, batch, members[0])
+
+
+def _is_own(ask: Asked, batch: Batch, member: str) -> bool:
+    """Whether a request for one member is the member's own: bare where that is its form."""
+    return not (batch.single and batches.is_list(batch, ask.match)) and _spelled(ask, member)
 
 
 def _spelled(ask: Asked, member: str) -> bool:
