@@ -150,10 +150,14 @@ def _opened(path: Path, schema: Schema) -> tuple[sqlite3.Connection, int]:
 
 
 def _require_ours(connection: sqlite3.Connection, schema: Schema, path: Path) -> None:
-    """Refuse a file with tables that are not this schema's: it is never set aside either."""
-    found = _pragma(connection, "application_id")
+    """Refuse a file with tables that are not this schema's: it is never set aside either.
+
+    The tables are looked at first: another process may be making them, and commits them together
+    with the id. Asked the other way round, the id could be missing and the tables there.
+    """
     with closing(connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")) as rows:
         empty = rows.fetchone() is None
+    found = _pragma(connection, "application_id")
     if found != schema.application_id and not empty:
         raise BackendLostError(f"{path} is another program's database, or of another kind")
 
