@@ -276,7 +276,7 @@ async def _taken(
             exchange.abort()
             return Failed(Failure.PROTOCOL, sent=True, detail="too large to be cleaned of keys")
         unpack = is_gzip(exchange.fields) and (call.decode or needed or cleans)
-        return _Taken(whole, await _content(whole) if unpack else whole)
+        return _Taken(whole, await unpacked(whole) if unpack else whole)
     except BrokenExchangeError as error:
         return Failed(error.failure, sent=True, detail=error.detail)
     except ValueError as error:
@@ -289,7 +289,13 @@ def _cleaned(answered: Answered) -> Answered:
     return replace(answered, fields=fields, encoding="", content_length=None)
 
 
-async def _content(body: bytes) -> bytes:
+async def unpacked(body: bytes) -> bytes:
+    """Return the content of a gzip body; a large one is undone in a thread.
+
+    Raises:
+        ValueError: it is not gzip, or was cut short.
+
+    """
     if len(body) <= OFF_LOOP:
         return gunzip(body)
     return await asyncio.to_thread(gunzip, body)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from proxy.answer import Account, Answer
 from proxy.asked import Asked, asked
+from proxy.calls import unpacked
 from proxy.core import batches
-from proxy.core.codings import GZIP, gunzip
+from proxy.core.codings import GZIP
 from proxy.core.fields import Fields, without
 from proxy.core.model import Policy, Verdict
 from proxy.core.routing import Match, Routes
@@ -24,8 +25,6 @@ from proxy.gatherings import OF_THE_WHOLE
 from proxy.ports import BrokenExchangeError
 
 OK = 200
-OFF_LOOP = 256 * 1024
-"""Bytes above which a member is decompressed in a thread, so that others do not wait."""
 _LEAST = (
     Verdict.REFUSED, Verdict.RESCUED, Verdict.MISS, Verdict.JOINED, Verdict.REVALIDATED,
     Verdict.STALE, Verdict.HIT,
@@ -122,7 +121,7 @@ async def _content(answer: Answer) -> bytes:
         body = b"".join([chunk async for chunk in answer.body])
     if answer.encoding != GZIP or not body:
         return body
-    return gunzip(body) if len(body) <= OFF_LOOP else await asyncio.to_thread(gunzip, body)
+    return await unpacked(body)
 
 
 def _account(ask: Asked, answers: Sequence[Answer]) -> Account:

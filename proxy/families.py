@@ -5,15 +5,15 @@ has no fresh entry. What is cut from it becomes an entry of its own in the first
 what it was cut from; the store need not have it twice.
 """
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Final
 
 from proxy.asked import Asked
 from proxy.cache import Cache
+from proxy.calls import unpacked
 from proxy.core import containment, keys
-from proxy.core.codings import GZIP, gunzip
+from proxy.core.codings import GZIP
 from proxy.core.fields import without
 from proxy.core.model import Entry, Policy
 from proxy.core.series import Contains
@@ -21,8 +21,6 @@ from proxy.core.series import Contains
 MOST: Final = 16_384
 """Families known; the one that was asked for longest ago makes room."""
 MOST_MEMBERS: Final = 16
-OFF_LOOP: Final = 256 * 1024
-"""Bytes of a body above which it is unpacked in a thread."""
 OK: Final = 200
 _OF_THE_WHOLE: Final = frozenset(
     {"etag", "last-modified", "content-encoding", "digest", "content-digest", "repr-digest"}
@@ -101,6 +99,4 @@ class Families:
 async def _content(entry: Entry) -> bytes:
     if entry.encoding != GZIP:
         return entry.body
-    if len(entry.body) <= OFF_LOOP:
-        return gunzip(entry.body)
-    return await asyncio.to_thread(gunzip, entry.body)
+    return await unpacked(entry.body)

@@ -24,9 +24,9 @@ from typing import Protocol
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked, asked
-from proxy.calls import Answered, Call, CallResult, Calls
+from proxy.calls import Answered, Call, CallResult, Calls, unpacked
 from proxy.core import batches
-from proxy.core.codings import GZIP, gunzip
+from proxy.core.codings import GZIP
 from proxy.core.fields import without
 from proxy.core.model import Failed, Failure, Fetch
 from proxy.core.routing import Match, Routes
@@ -290,7 +290,7 @@ async def _parts(
     if isinstance(body, Arrival):
         body.release()
         return None
-    content = await asyncio.to_thread(gunzip, body) if result.encoding == GZIP else body
+    content = await unpacked(body) if result.encoding == GZIP else body
     parts = batches.split(batch, content, members, bare=False)
     if parts is None:
         return None
