@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from proxy.arrival import Arrival
 from proxy.core import links
-from proxy.core.codings import GZIP, gunzip, is_gzip
+from proxy.core.codings import GZIP, content, gunzip, is_gzip
 from proxy.core.fields import Fields, without
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
@@ -297,5 +297,5 @@ async def unpacked(body: bytes) -> bytes:
 
     """
     if len(body) <= OFF_LOOP:
-        return gunzip(body)
+        return content(body)
     return await asyncio.to_thread(gunzip, body)

@@ -144,6 +144,8 @@ class Hits:
         entry, request = answer.entry, asked.request
         if entry is None or answer.account.verdict is not Verdict.HIT:
             return
+        if self._first_level.get(entry.key) is not entry:
+            return  # it is not held here: it would not be found again
         if answer.account.detail not in _PLAIN:
             return
         if asked.match.endpoint.policy is Policy.OBEY or request.client.name:

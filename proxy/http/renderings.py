@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.answer import Answer
-from proxy.core.codings import GZIP, gunzip
+from proxy.core.codings import GZIP, content
 from proxy.core.fields import Fields
 from proxy.core.model import Entry
 from proxy.core.spending import Level
@@ -73,13 +73,13 @@ def _form(answer: Answer, body: bytes, *, takes_gzip: bool) -> tuple[str, bytes,
         came, kept = coding_of(answer.entry.fields), answer.entry.encoding
     if answer.no_transform:
         unpack = kept == GZIP and came != GZIP
-        return came, gunzip(body) if unpack and body else body, None
+        return came, content(body) if unpack and body else body, None
     if kept != GZIP:
         return came, body, None
     if takes_gzip:
         return GZIP, body, came != GZIP
     try:
-        return IDENTITY, gunzip(body) if body else body, came != IDENTITY
+        return IDENTITY, content(body) if body else body, came != IDENTITY
     except ValueError:  # it calls itself gzip and is not: the client shall see what came
         return came, body, None
 

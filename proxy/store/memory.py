@@ -98,6 +98,8 @@ class Memory:
         old = self._places.get(entry.key)
         if old is not None and old.entry.received_at > entry.received_at:
             return
+        if old is None and len(entry.body) + _OBJECTS > self._limit:
+            return
         self.changes.count += 1
         entry, size = self._compact(entry)
         if size > self._limit:

@@ -17,6 +17,7 @@ from proxy.backends.errors import BackendError, BackendReplyError
 from proxy.backends.redis import Redis, Script
 from proxy.core.model import Entry
 from proxy.store import codec
+from proxy.store.decoded import Decoded
 from proxy.store.operations import Observe, Operations, StoreFigures, Watcher
 
 _PUT: Final = Script(
@@ -52,6 +53,7 @@ class RedisStore:
         self._prefix = f"{namespace}:"
         self._now = now
         self._operations = Operations(observe)
+        self._decoded = Decoded()
         redis.on_change(self._operations.note)
 
     @property
@@ -77,7 +79,7 @@ class RedisStore:
         value = await self._operations.attempt(
             "get", lambda: self._redis.execute("GET", self._prefix + key), None
         )
-        entry = codec.decode(value, key)
+        entry = self._decoded.decode(value, key)
         self._operations.looked_up(found=entry is not None)
         return entry
 
