@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format lock bench economy sandbox demo clean
+.PHONY: help run test test-long test-plain lint format lock bench economy sandbox demo clean
 
 help: ## show this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(VENV)/.test ## set up all that the tests need, and run them all (ARGS=â€
 
 test-long: $(VENV)/.test ## the same with the long forms: whole minutes, many more examples
 	@QUOTA_PROXY_LONG=1 $(PYTEST) $(ARGS)
+
+test-plain: $(VENV)/.test ## the same without the accelerator: no figure is bought with another answer
+	@QUOTA_PROXY_ACCELERATOR=false $(PYTEST) $(ARGS)
 
 lint: $(VENV)/.test ## ruff, its formatter, mypy strict and the import contracts
 	@$(BIN)/ruff check .

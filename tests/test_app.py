@@ -1,6 +1,8 @@
 """The whole of one worker, in this process: it serves, counts, and ends."""
 
+import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from proxy.app import DEMONSTRATION, demonstrated, serving
 from proxy.config.loading import load
+from proxy.http.private_names import OpenHandler
 from proxy.sandbox import Sandbox
 from proxy.workers import Worker
 
@@ -59,3 +62,31 @@ async def test_nothing_of_the_admin_side_is_on_the_traffic_side(
         for path in ("/metrics", "/healthz", "/readyz", "/api/v1/stats", "/api/v1/quota"):
             async with session.get(address + path) as response:
                 assert response.status == 404, path
+
+
+@pytest.mark.parametrize(("accelerator", "unparsed"), [("true", 2), ("false", 0)])
+async def test_the_accelerator_is_a_setting(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, accelerator: str, unparsed: int
+) -> None:
+    """A head that was met often enough is parsed no more; without it each one is.
+
+    Miss, first hit, noted, learnt: of six two go unparsed.
+    """
+    parsed = []
+    parse = OpenHandler.parse
+    monkeypatch.setattr(
+        OpenHandler, "parse", lambda self, data: (parsed.append(data), parse(self, data))[1]
+    )
+    start = demonstrated(lambda environ: load(CONFIG, environ))
+    environ = {**sandbox.environment(), "QUOTA_PROXY_ACCELERATOR": accelerator}
+    async with start(environ) as address:
+        reader, writer = await asyncio.open_connection(*address.removeprefix("http://").split(":"))
+        for _ in range(6):
+            writer.write(f"GET {PRICE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"Content-Length: (\d+)", head)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+        writer.close()
+
+    assert (b"X-Cache: HIT" in head, len(parsed)) == (True, 6 - unparsed)

@@ -73,6 +73,7 @@ def _settings(
         clients=installation.clients(),
         memory=file.memory,
         fleet_size=file.fleet_size or 1,
+        accelerator=file.accelerator,
         record=FilePath(file.record) if file.record else None,
         log=LogSettings(file.log.level, file.log.format),
     )

@@ -200,6 +200,11 @@ class ProxyFile(Strict):
     memory: Size = Field(
         default=256 * 1024 * 1024, description="First-level cache of each process. Default 256MiB."
     )
+    accelerator: Flag = Field(
+        default=True,
+        description="Answer request heads that were met before without parsing them again; the"
+        " answers are the same. Default true.",
+    )
     record: Text | None = Field(
         default=None,
         description="File to which requests are recorded, without secrets, for `quota-proxy plan`;"

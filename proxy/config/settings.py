@@ -118,6 +118,8 @@ class Settings:
     """None: everybody may come in."""
     memory: int = 256 * 1024 * 1024
     fleet_size: int = 1
+    accelerator: bool = True
+    """Whether request heads that were met before are answered unparsed."""
     record: Path | None = None
     """Where requests are recorded."""
     log: LogSettings = LogSettings()

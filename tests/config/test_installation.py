@@ -27,7 +27,7 @@ def test_an_empty_file_is_the_contracts_defaults(configure: Configure) -> None:
         "sqlite", "sqlite:var/quota-proxy.db", "var/quota-proxy.db"
     )
     assert settings.ledger == settings.store
-    assert settings.memory == 268435456
+    assert (settings.memory, settings.accelerator) == (268435456, True)
     assert (settings.fleet_size, settings.log, settings.clients) == (1, LogSettings(), None)
 
 
@@ -56,6 +56,7 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
         "  password_file: password\n"
         "  tls_ca: ca.pem\n"
         "memory: 1GiB\n"
+        "accelerator: false\n"
         "fleet_size: 3\n"
         "log: {level: debug, format: json}\n"
     )
@@ -92,6 +93,7 @@ def test_everything_that_the_file_can_say(configure: Configure, tmp_path: Path) 
         tls_ca=tmp_path / "ca.pem",
     )
     assert (settings.memory, settings.fleet_size) == (1024**3, 3)
+    assert settings.accelerator is False
     assert settings.log == LogSettings("debug", "json")
 
 

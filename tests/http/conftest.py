@@ -1,6 +1,7 @@
 """A front on a real socket with a flow that the test writes, and raw connections to it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from proxy.http.front import Bounds, Front
 from proxy.http.listeners import Address, open_socket, serve_on
 from proxy.http.patience import Patience
 
+ACCELERATE = os.environ.get("QUOTA_PROXY_ACCELERATOR", "true") == "true"
+"""Whether fronts have the accelerator where a test does not say: the suite runs in both ways."""
 MISS = Account(Verdict.MISS, forward_reason="uri-miss", forward_status=200, stored=True)
 TEXT = (("Content-Type", "text/plain"), ("Date", "Tue, 15 Nov 1994 08:12:31 GMT"))
 
@@ -142,6 +145,7 @@ async def standing(
     """Open a front on a free port."""
     flow, errors = WrittenFlow(), []
     more.setdefault("wall", lambda: 784111777.0)
+    more.setdefault("accelerate", ACCELERATE)
     front = Front(flow, bounds=bounds, patience=patience, on_error=errors.append, **more)
     opened = open_socket(Address("127.0.0.1", 0))
     server = await serve_on(opened, front.accept)

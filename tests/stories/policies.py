@@ -21,6 +21,7 @@ PREFIXES = {"obey": "/", "cap": "/cap", "ignore": "/ignore"}
 PROXY = """\
 listen: 127.0.0.1:0
 admin: {listen: 127.0.0.1:0}
+accelerator: "${QUOTA_PROXY_ACCELERATOR:-true}"
 store: "memory:"
 upstreams: ["*-upstream.yaml"]
 """

@@ -210,6 +210,7 @@ def written(folder: Path, *upstreams: Mapping[str, Any], **settings: Any) -> Pat
         "listen": "${QUOTA_PROXY_LISTEN}",
         "admin": {"listen": "${QUOTA_PROXY_ADMIN_LISTEN}"},
         "store": "${REDIS_URL}",
+        "accelerator": "${QUOTA_PROXY_ACCELERATOR:-true}",
         "upstreams": files,
         **settings,
     }
