@@ -70,6 +70,13 @@ class Row:
     """What all calls would have weighed, those refused included."""
     refused: int = 0
 
+    def count(self, weight: int, *, refused: bool) -> None:
+        """Count a call that the providers saw."""
+        self.calls += 1
+        self.weight += 0 if refused else weight
+        self.sent += weight
+        self.refused += refused
+
     @property
     def ages(self) -> list[float]:
         """Ages of the answers, sorted."""
@@ -207,10 +214,7 @@ def measured(start: Start, questions: list[Question], latency: float) -> dict[st
             rows[each.kind].heard.append(each)
         for name, kind, weight, refused in billed(origin):
             for row in (rows["all"], rows[kind], rows[name]):
-                row.calls += 1
-                row.weight += 0 if refused else weight
-                row.sent += weight
-                row.refused += refused
+                row.count(weight, refused=refused)
     return dict(rows)
 
 
@@ -220,6 +224,14 @@ def measured(start: Start, questions: list[Question], latency: float) -> dict[st
 def percentile(values: list[float], share: float) -> float:
     """Return the value below which so large a share of sorted values lies."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def head() -> str:
+    """Return the table's first line."""
+    return (
+        f"{'':24}{'':9}{'asked':>8}{'calls':>8}{'weight':>8}{'refused':>8}{'answ. %':>9}"
+        f"{'age s':>9}{'p99 s':>8}{'p50 ms':>8}{'p99 ms':>8}"
+    )
 
 
 def shown(name: str, rows: dict[str, Row]) -> Iterator[str]:
@@ -269,10 +281,7 @@ def main() -> int:
     questions = trace(options.minutes * 60 * COMPRESSION)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {LOAD_CPU})
-    print(
-        f"{'':24}{'':9}{'asked':>8}{'calls':>8}{'weight':>8}{'refused':>8}{'answ. %':>9}"
-        f"{'age s':>9}{'p99 s':>8}{'p50 ms':>8}{'p99 ms':>8}"
-    )
+    print(head())
     results = {}
     for name, start in contenders(options.only):
         rows = measured(start, questions, options.latency)

@@ -3,14 +3,15 @@
 import re
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import yaml
 from economy_provider import NAMES
-from economy_trace import COMPRESSION
+from economy_trace import COMPRESSION, MINUTES, Kind, Question
 from peers import Rule
 from stage import ROOT, SERVER_CPU, await_answer, free_port, running
 
@@ -47,7 +48,7 @@ def steps() -> list[tuple[str, frozenset[str]]]:
 
     Only features that the shipped files declare make a step.
     """
-    declared = {key for name in NAMES for key in _keys(_shipped(name))}
+    declared = {key for name in NAMES for key in _keys(shipped(name))}
     wanting = {key for _, keys in FEATURES for key in keys} | set(LATER)
     found = [("quota-proxy, plain", frozenset(wanting))]
     for name, keys in FEATURES:
@@ -59,21 +60,44 @@ def steps() -> list[tuple[str, frozenset[str]]]:
     return found
 
 
-def rules() -> tuple[Rule, ...]:
+def rules(compression: float = COMPRESSION) -> tuple[Rule, ...]:
     """Return the same lifetimes for others."""
-    found = []
+    found, scale = [], COMPRESSION / compression
     for name, endpoints in RULED.items():
-        declared = shortened(_shipped(name))["endpoints"]
+        declared = shortened(shipped(name))["endpoints"]
         for each in (declared[endpoint] for endpoint in endpoints):
             table = each["ttl"]
-            grace = each.get("stale_while_revalidate", 0.0)
+            grace = each.get("stale_while_revalidate", 0.0) * scale
             path = f"/{name}{each['path']}"
             if isinstance(table, dict):
-                values = {k: v for k, v in table.items() if k not in {"by", "else"}}
-                found.append(Rule(path, table["else"], grace, table["by"], values))
+                values = {k: v * scale for k, v in table.items() if k not in {"by", "else"}}
+                found.append(Rule(path, table["else"] * scale, grace, table["by"], values))
             else:
-                found.append(Rule(path, table, grace))
+                found.append(Rule(path, table * scale, grace))
     return tuple(found)
+
+
+def floor(questions: Iterable[Question]) -> int:
+    """Return the least that candles can weigh, however they are shared.
+
+    A call brings one symbol's candles of one interval. It serves whoever asks before its TTL has
+    passed and its last candle has closed (and could be had closed, a second later). So whoever
+    finds nothing makes a call, and no other choice of moments makes fewer.
+    """
+    lives = shipped("binance")["endpoints"]["klines"]["ttl"]
+    ends: dict[tuple[str, str], float] = {}
+    weight = 0
+    for question in questions:
+        if question.kind is Kind.CANDLES:
+            asked = parse_qs(question.target.partition("?")[2])
+            interval = asked["interval"][0]
+            stream, at = (asked["symbol"][0], interval), question.at
+            if at >= ends.get(stream, 0.0):
+                length = MINUTES[interval] * 60
+                closes = ((at - 1) // length + 1) * length + 1
+                ends[stream] = min(at + duration(lives[interval]), closes)
+                weight += 2
+    return weight
 
 
 def shortened(value: Any, *, lasting: bool = False) -> Any:
@@ -119,7 +143,7 @@ def ours(origin: str, features: Collection[str]) -> Iterator[str]:
         Path(folder, "upstreams").mkdir()
         Path(folder, "proxy.yaml").write_text(PROXY)
         for name in NAMES:
-            settings = {**WAITS, **without(shortened(_shipped(name)), features)}
+            settings = {**WAITS, **without(shortened(shipped(name)), features)}
             text = yaml.safe_dump(settings, sort_keys=False, width=1000)
             Path(folder, "upstreams", f"{name}.yaml").write_text(text)
         environ = {
@@ -136,7 +160,8 @@ def ours(origin: str, features: Collection[str]) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
 
 
-def _shipped(name: str) -> dict[str, Any]:
+def shipped(name: str) -> dict[str, Any]:
+    """Return a provider's file as it is shipped."""
     path = ROOT / "config" / "upstreams" / f"{name}.yaml"
     read: dict[str, Any] = yaml.safe_load(path.read_text())
     return read
