@@ -24,7 +24,7 @@ AHEAD = 8 * 1024 * 1024
 
 
 class Arrival:
-    """The body of one exchange. `pump` must run, as a task of its own, for anything to come."""
+    """The body of one exchange. It is taken at once, or `pump` runs as a task of its own."""
 
     def __init__(self, exchange: Exchange, keep: float, ahead: int = AHEAD) -> None:
         """Take the exchange, how many bytes to keep whole, and the bound on what runs ahead."""
@@ -46,6 +46,16 @@ class Arrival:
     def joinable(self) -> bool:
         """Whether a new reader would still get the body from its start."""
         return self._dropped == 0
+
+    def take(self) -> bool:
+        """Take in a body that has come whole already; False: `pump` must run."""
+        whole = self._exchange.arrived()
+        if whole is None:
+            return False
+        self._chunks.append(whole)
+        self._size = self._held = len(whole)
+        self._complete = True
+        return True
 
     async def pump(self) -> None:
         """Take the body in until it ends, breaks, or nobody wants it."""

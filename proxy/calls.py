@@ -150,7 +150,8 @@ class Calls:
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
         """Take in the body as far as it must be known before anyone is answered."""
         arrival = Arrival(exchange, call.keep)
-        self._parts.tasks.start(arrival.pump(), f"body {call.bill.upstream}")
+        if not arrival.take():
+            self._parts.tasks.start(arrival.pump(), f"body {call.bill.upstream}")
         result: Answered | Failed | None = None
         try:
             result = await self._taken_in(call, receipt, exchange, arrival)

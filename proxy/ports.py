@@ -64,6 +64,10 @@ class Exchange(Protocol):
         """
         ...
 
+    def arrived(self) -> bytes | None:
+        """Return the whole body where all of it came with the head; None: read `body`."""
+        ...
+
     def abort(self) -> None:
         """Drop the connection; what has not been read is lost."""
         ...

@@ -63,6 +63,9 @@ class Response:
         if self.broken:
             raise BrokenExchangeError(Failure.PROTOCOL, "cut short")
 
+    def arrived(self) -> bytes | None:
+        return None
+
     def abort(self) -> None:
         self.aborted = True
 

@@ -28,6 +28,7 @@ class Parts:
         self.parts, self.broken, self.gate = parts, broken, gate
         self.given = 0
         self.aborted = False
+        self.whole: bytes | None = None
 
     async def body(self) -> AsyncIterator[bytes]:
         for part in self.parts:
@@ -37,6 +38,9 @@ class Parts:
                 await self.gate.wait()
         if self.broken:
             raise BrokenExchangeError(Failure.PROTOCOL, "cut short")
+
+    def arrived(self) -> bytes | None:
+        return self.whole
 
     def abort(self) -> None:
         self.aborted = True
@@ -141,3 +145,15 @@ async def test_a_reader_that_leaves_midway_does_not_hold_it() -> None:
     await leaving.aclose()
 
     assert len(await asyncio.wait_for(collected(reader), 5)) == 500
+
+
+async def test_a_body_that_came_with_its_head_is_taken_at_once() -> None:
+    """No task is needed for it; it is whole, and can be read."""
+    exchange = Parts()
+    arrival = Arrival(exchange, 100)
+    assert not arrival.take()
+    exchange.whole = b"all"
+    assert arrival.take()
+    assert await arrival.whole(100) == b"all"
+    assert await arrival.whole(2) is None
+    assert await collected(arrival.read()) == b"all"

@@ -5,6 +5,8 @@ Rules
   outside any transaction; then all writes in one `BEGIN IMMEDIATE … COMMIT`, each in a savepoint
   of its own, so that one that fails undoes only itself.
 - A write is answered after the commit, never before.
+- A write that nobody waits for goes a moment later: behind the answer that made it, and together
+  with others.
 - Another process may hold the lock: the thread waits by short sleeps with jitter, at most
   `timeout` seconds, then the calls fail as lost. What arrives meanwhile joins the transaction. The
   loop never waits.
@@ -30,6 +32,8 @@ T = TypeVar("T")
 
 _SHORTEST_WAIT = 0.0002
 _LONGEST_WAIT = 0.01
+_BEHIND = 0.002
+"""Seconds that a write waits for others, where nobody waits for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +75,8 @@ class Sqlite:
         self._replace_damaged = replace_damaged
         self._timeout = timeout
         self._submitted: list[_Call[Any]] = []
+        self._soon = False
+        """Whether what is submitted goes in the loop's next tick."""
         self._inbox: SimpleQueue[list[_Call[Any]] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -117,27 +123,34 @@ class Sqlite:
         """
         return self._submit(work, writes=False)
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+    def write(
+        self, work: Callable[[sqlite3.Connection], T], *, behind: bool = False
+    ) -> "asyncio.Future[T]":
         """Run `work` inside a transaction shared with what meets in this tick; see `read`.
 
         `work` neither begins nor ends a transaction; what it raises undoes only what it did.
+        `behind`: nobody waits for it, so it may go a moment later.
         """
-        return self._submit(work, writes=True)
+        return self._submit(work, writes=True, behind=behind)
 
     # ── in the loop ──
 
     def _submit(
-        self, work: Callable[[sqlite3.Connection], T], *, writes: bool
+        self, work: Callable[[sqlite3.Connection], T], *, writes: bool, behind: bool = False
     ) -> "asyncio.Future[T]":
         if self._loop is None or self._closing:
             raise BackendLostError(f"{self.path} is closed", sent=False)
         future: asyncio.Future[T] = self._loop.create_future()
-        if not self._submitted:
+        if behind and not self._submitted:
+            self._loop.call_later(_BEHIND, self._flush)
+        elif not behind and not self._soon:
+            self._soon = True
             self._loop.call_soon(self._flush)
         self._submitted.append(_Call(work, writes, future))
         return future
 
     def _flush(self) -> None:
+        self._soon = False
         if self._submitted:
             self._inbox.put(self._submitted)
             self._submitted = []

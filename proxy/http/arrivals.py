@@ -63,8 +63,8 @@ class Answering:
 
         """
         content = self._content
-        if content.is_eof() and content.exception() is None:
-            if whole := content.read_nowait():
+        if (whole := self.arrived()) is not None:
+            if whole:
                 yield whole
             return
         whole_came = False
@@ -82,6 +82,12 @@ class Answering:
         finally:
             if not whole_came:
                 self.abort()
+
+    def arrived(self) -> bytes | None:
+        """Return the whole body where all of it came with the head; None: read `body`."""
+        content = self._content
+        complete = content.is_eof() and content.exception() is None
+        return content.read_nowait() if complete else None
 
     def abort(self) -> None:
         """Drop the connection; what has not been read is lost."""

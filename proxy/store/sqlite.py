@@ -84,6 +84,8 @@ class SqliteStore:
         self._max_size = max_size
         self._now = now
         self._operations = Operations(observe)
+        self._on_their_way: dict[str, Entry] = {}
+        """Entries that are being put: whoever asks before they are in the file gets them too."""
         self._tasks = Tasks(self._operations.stumbled)
         self._database.on_change(self._operations.note)
 
@@ -122,10 +124,14 @@ class SqliteStore:
             rows = [connection.execute(_GET, (key, now)).fetchone() for key in keys]
             return [row and row[0] for row in rows]
 
+        coming = [self._on_their_way.get(key) for key in keys]
         values = await self._operations.attempt(
             "get", lambda: self._database.read(look_up), [None] * len(keys)
         )
-        entries = tuple(codec.decode(value, key) for key, value in zip(keys, values, strict=True))
+        entries = tuple(
+            _newer(codec.decode(value, key), put)
+            for key, value, put in zip(keys, values, coming, strict=True)
+        )
         for entry in entries:
             self._operations.looked_up(found=entry is not None)
         return entries
@@ -148,13 +154,22 @@ class SqliteStore:
             _make_room(connection, self._max_size - len(value))
             connection.execute(_PUT, row)
 
-        await self._operations.attempt("put", lambda: self._database.write(upsert), None)
+        self._on_their_way[entry.key] = entry
+        try:
+            await self._operations.attempt(
+                "put", lambda: self._database.write(upsert, behind=True), None
+            )
+        finally:
+            if self._on_their_way.get(entry.key) is entry:
+                del self._on_their_way[entry.key]
 
     async def delete(self, key: str) -> None:
         """Forget what is stored under `key`."""
 
         def remove(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM entries WHERE key = ?", (key,))
+
+        self._on_their_way.pop(key, None)
 
         await self._operations.attempt("delete", lambda: self._database.write(remove), None)
 
@@ -203,6 +218,13 @@ class SqliteStore:
             full = await self.sweep() == _STEP
             pause = _PAUSE / 100 if full else _PAUSE
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+
+
+def _newer(kept: Entry | None, coming: Entry | None) -> Entry | None:
+    """Return what is to be believed: what is in the file, or what is about to be."""
+    if kept is None or coming is None:
+        return kept or coming
+    return coming if coming.received_at > kept.received_at else kept
 
 
 def _standing(connection: sqlite3.Connection) -> tuple[int | None, int | None]:

@@ -232,3 +232,15 @@ async def test_a_caller_that_goes_away_does_no_harm(tmp_path: Path) -> None:
         await here
 
         assert await database.read(count) == 2
+
+
+async def test_a_write_behind_goes_with_the_next_that_is_waited_for(tmp_path: Path) -> None:
+    """It waits for a moment at most, keeps its place in the order, and shares the transaction."""
+    async with opened(tmp_path / "a.db") as database:
+        order: list[str] = []
+        behind = database.write(lambda _: order.append("behind"), behind=True)
+        await database.write(lambda _: order.append("waited for"))
+        assert order == ["behind", "waited for"]
+        assert behind.done()
+        await asyncio.wait_for(database.write(lambda c: insert(c, 1), behind=True), 5)
+        assert await database.read(count) == 1
