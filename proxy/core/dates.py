@@ -1,8 +1,8 @@
 """HTTP dates: IMF-fixdate, RFC 850 and asctime, and nothing else (RFC 9110 section 5.6.7).
 
-They are case-sensitive and allow no other spacing. What is none of the three is no date: a cache
-that guesses at it keeps a reply longer than its origin said. The weekday is not held against the
-date: only the rest says when.
+They are read in any case, as a cache should (RFC 9111 section 4.2), and allow no other spacing.
+What is none of the three is no date: a cache that guesses at it keeps a reply longer than its
+origin said. The weekday is not held against the date: only the rest says when.
 """
 
 import re
@@ -31,17 +31,15 @@ _LONG_DAYS: Final = (
 
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
-_FORMS: Final = (
-    re.compile(
-        rf"(?:{'|'.join(_DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
-    ),
-    re.compile(
-        rf"(?:{'|'.join(_LONG_DAYS)}), "
-        rf"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<short>[0-9]{{2}}) {_TIME} GMT",
-    ),
-    re.compile(
-        rf"(?:{'|'.join(_DAYS)}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",
-    ),
+_DAY: Final = "|".join(_DAYS)
+_LONG_DAY: Final = "|".join(_LONG_DAYS)
+_FORMS: Final = tuple(
+    re.compile(form, re.ASCII | re.IGNORECASE)
+    for form in (
+        rf"(?:{_DAY}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
+        rf"(?:{_LONG_DAY}), (?P<day>[0-9]{{2}})-{_MONTH}-(?P<short>[0-9]{{2}}) {_TIME} GMT",
+        rf"(?:{_DAY}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",
+    )
 )
 _CENTURY: Final = 100
 _AHEAD: Final = 50
@@ -68,7 +66,7 @@ def format_date(time: float) -> str:
 
 def _time(parts: dict[str, str], now: float) -> float | None:
     year = int(parts["year"]) if "year" in parts else _full_year(int(parts["short"]), now)
-    month = _MONTHS.index(parts["month"]) + 1
+    month = _MONTHS.index(parts["month"].capitalize()) + 1
     hour, minute, second = int(parts["hour"]), int(parts["minute"]), int(parts["second"])
     leap = second == _LEAP_SECOND
     try:
