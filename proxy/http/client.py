@@ -8,17 +8,22 @@ first. Whether to try again is the flow's to say.
 - Redirects are answers. There are no cookies, no proxy from the environment, no decoding.
 - `Outbound.timeout` bounds the wait for the head, connecting included.
 - A connection is used again only if its last answer ended exactly where it said, and nothing has
-  come since: no answer can leak into the next (see `framing`).
+  come since: no answer can leak into the next (see `framing`). What the loop has not seen yet the
+  system is asked for, as the request is about to be written: an end, which would cost a call that
+  was spent, or an answer to nothing.
 """
 
 import asyncio
 import contextlib
+import select
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage, StreamWriter
@@ -91,6 +96,8 @@ class Client:
         """Take the pool of connections."""
         self._connector = connector
         self._routes: dict[tuple[object, ...], _Route] = {}
+        self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
+        """Who speaks on connections that have had a request: a new one may have tickets to read."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -124,10 +131,22 @@ class Client:
         while True:
             connection = await self._connector.connect(route.to, [], route.timeouts)
             protocol, transport = connection.protocol, connection.transport
-            usable = protocol is not None and not protocol.should_close
-            if usable and transport is not None and not transport.is_closing():
-                return connection
+            if protocol is not None and not protocol.should_close and transport is not None:
+                reused = protocol in self._used
+                if not transport.is_closing() and not (reused and _readable(transport)):
+                    self._used.add(protocol)
+                    return connection
             connection.close()
+
+
+def _readable(transport: asyncio.Transport) -> bool:
+    """Return whether something has come, or the connection has ended, that nobody has read."""
+    held = transport.get_extra_info("socket")
+    if held is None or held.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(held.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Passage:
