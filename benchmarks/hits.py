@@ -2,71 +2,132 @@
 
     python benchmarks/hits.py [--seconds 4] [--rounds 3] [--bytes 1024]
 
-The load generator (wrk, 32 keep-alive connections) has the other core. Runs alternate, medians are
-printed, and our figure as a ratio to each peer's of the same rounds. Peers that are not installed
-are named and left out.
+Everything runs with the shipped configuration, metrics on. The load generator (wrk, keep-alive
+connections) has the other core. Runs alternate; medians are printed, and our figure as a ratio to
+each peer's of the same rounds. Peers that are not installed are named and left out. CPU is the
+server's own, from /proc, kernel's part included: it stands where the load generator is the limit.
 """
 
 import argparse
 import contextlib
-import os
-import shutil
 import statistics
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
+from load import NEVER_REPEATS, Load, wrk
+from marks import Mark, found, machine, ratio
 from peers import haproxy, nginx, trafficserver, varnish
-from stage import ROOT, Load, await_answer, free_port, proxy, running, wrk
+from stage import PORT, SERVER_CPU, Served, await_answer, proxy, script
 
 PATH = "/fng/"
 """A shipped endpoint (Fear & Greed), which takes any query."""
+OURS, NGINX, FILES, BEST = "quota-proxy", "nginx", "nginx open_file_cache", "nginx best"
+ALL = (NGINX, FILES, BEST, "HAProxy", "Varnish", "Traffic Server")
+
+Found: TypeAlias = dict[str, tuple[Served, str]]
+"""Who stands, and the path of a hit there."""
+Runs: TypeAlias = dict[str, list[Load]]
 
 
 @contextlib.contextmanager
-def origin(size: int) -> Iterator[str]:
-    """Run a provider that answers everything with `size` bytes."""
-    port = free_port()
-    command = [sys.executable, str(ROOT / "benchmarks" / "origin.py"), str(port), str(size)]
-    with running(command):
-        await_answer(f"http://127.0.0.1:{port}/")
-        yield f"http://127.0.0.1:{port}"
-
-
-@contextlib.contextmanager
-def contenders(provider: str) -> Iterator[dict[str, str]]:
-    """Start everyone; yield the URL of a hit at each."""
+def contenders(provider: str, names: Sequence[str] = ALL) -> Iterator[Found]:
+    """Start everyone who is asked for and installed."""
+    peers = {
+        NGINX: lambda: nginx(provider, open_file_cache=False, sendfile=True),
+        FILES: lambda: nginx(provider, open_file_cache=True, sendfile=True),
+        BEST: lambda: nginx(provider, open_file_cache=True, sendfile=False),
+        "HAProxy": lambda: haproxy(provider),
+        "Varnish": lambda: varnish(provider),
+        "Traffic Server": lambda: trafficserver(provider),
+    }
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(proxy({"FEAR_AND_GREED_BASE_URL": provider}))
-        urls = {"quota-proxy": f"{ours}/fear-and-greed{PATH}"}
-        peers = {
-            "nginx": nginx(provider, open_file_cache=False, sendfile=True),
-            "nginx open_file_cache": nginx(provider, open_file_cache=True, sendfile=True),
-            "nginx best": nginx(provider, open_file_cache=True, sendfile=False),
-            "HAProxy": haproxy(provider),
-            "Varnish": varnish(provider),
-            "Traffic Server": trafficserver(provider),
-        }
-        for name, peer in peers.items():
-            found = stack.enter_context(peer)
-            if found is None:
+        stand: Found = {OURS: (ours, f"/fear-and-greed{PATH}")}
+        for name in names:
+            served = stack.enter_context(peers[name]())
+            if served is None:
                 print(f"{name}: not installed, left out")
             else:
-                urls[name] = found + PATH
-        for url in urls.values():
-            await_answer(url)
-        yield urls
+                stand[name] = (served, PATH)
+        for served, path in stand.values():
+            await_answer(served + path)
+        yield stand
 
 
-def version(name: str) -> str:
-    """Return what a peer says of its version."""
-    flag = {"haproxy": "-v", "nginx": "-v", "varnishd": "-V", "traffic_server": "-V"}[name]
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
-    program = shutil.which(name, path=path)
-    if program is None:
-        return f"{name} -"
-    said = subprocess.run([program, flag], capture_output=True, text=True, check=False)
-    return (said.stdout + said.stderr).strip().splitlines()[0]
+def measured(stand: Found, seconds: int, rounds: int, connections: int = 32, lua: str = "") -> Runs:
+    """Ask each in turn, several times over."""
+    runs: Runs = {}
+    for served, path in stand.values():
+        wrk(served + path, connections, 1, lua)
+    for _ in range(rounds):
+        for name, (served, path) in stand.items():
+            load = wrk(served + path, connections, seconds, lua, served)
+            if load.errors:
+                print(f"{name}: {load.errors} of {load.requests} failed")
+            runs.setdefault(name, []).append(load)
+    return runs
+
+
+def show(title: str, runs: Runs) -> None:
+    """Print medians, and our figure over each other's."""
+    print(f"\n{title}")
+    print(f"{'':24}{'hits/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'µs CPU':>9}{'load':>7}{'ours/its':>10}")
+    for name, loads in runs.items():
+        rate, p50, p99, cpu, busy = (
+            statistics.median(getattr(load, what) for load in loads)
+            for what in ("per_second", "p50", "p99", "cpu", "busy")
+        )
+        over = ratio(*([load.per_second for load in each] for each in (runs[OURS], loads)))
+        figures = f"{rate:9.0f}{p50:9.3f}{p99:9.3f}{cpu * 1e6:9.2f}{busy:7.0%}{over:10.2f}"
+        print(f"{name:24}{figures}")
+
+
+def over(runs: Runs, name: str, what: str = "per_second") -> float | None:
+    """Return our figure over another's, or None where it did not run."""
+    if name not in runs:
+        return None
+    return ratio(*([getattr(load, what) for load in runs[each]] for each in (OURS, name)))
+
+
+def against_peers(seconds: int, rounds: int) -> Iterator[Mark]:
+    """Measure hits of 1 KB and of 30 KB beside the peers."""
+    with script("origin.py", PORT, 1024) as provider:
+        with contenders(provider, (NGINX, FILES, BEST, "HAProxy")) as stand:
+            many = measured(stand, seconds, rounds)
+            one = measured(stand, max(1, seconds // 2), rounds, connections=1)
+        show("1 KB, 32 connections", many)
+        show("1 KB, 1 connection", one)
+    yield Mark("hits, 1 KB, against nginx with open_file_cache", 1.4, over(many, FILES))
+    yield Mark("the same against the best-tuned nginx", 1.2, over(many, BEST))
+    yield Mark("the same against HAProxy's cache", 1.1, over(many, "HAProxy"))
+    with (
+        script("origin.py", PORT, 30 * 1024) as provider,
+        contenders(provider, (FILES,)) as stand,
+    ):
+        large = measured(stand, seconds, rounds)
+    show("30 KB, 32 connections", large)
+    yield Mark("hits, 30 KB, against nginx with open_file_cache", 1.0, over(large, FILES))
+    for number, runs in ((1, one), (32, many)):
+        for what in ("p50", "p99"):
+            said = f"{number} connection{'s' if number > 1 else ''}, over nginx's"
+            yield Mark(f"{what} at {said}", 1.0, over(runs, NGINX, what), at_most=True)
+    yield Mark("CPU a hit over HAProxy's", 0.95, over(many, "HAProxy", "cpu"), at_most=True)
+
+
+def ordinary(seconds: int, rounds: int) -> Iterator[Mark]:
+    """Measure hits whose head never repeats beside aiohttp's barest handler."""
+    with (
+        script("origin.py", PORT, 1024) as provider,
+        script("handlers.py", "barest", PORT, 1024, cpu=SERVER_CPU) as barest,
+        contenders(provider, ()) as stand,
+    ):
+        runs = measured(
+            {**stand, "barest handler": (barest, "/")}, seconds, rounds, 32, NEVER_REPEATS
+        )
+    show("ordinary hits: a field of the head is new each time", runs)
+    what = "ordinary hits against aiohttp's barest handler on uvloop"
+    yield Mark(what, 0.8, over(runs, "barest handler"))
 
 
 def main() -> int:
@@ -75,29 +136,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bytes", type=int, default=1024)
+    parser.add_argument("--connections", type=int, default=32)
     asked = parser.parse_args()
-    if shutil.which("wrk") is None:
+    if found("wrk") is None:
         print("not installed: wrk")
         return 1
-    for name in ("nginx", "haproxy", "varnishd", "traffic_server"):
-        print(version(name))
-    loads: dict[str, list[Load]] = {}
-    with origin(asked.bytes) as provider, contenders(provider) as urls:
-        for url in urls.values():
-            wrk(url, seconds=1)
-        for _ in range(asked.rounds):
-            for name, url in urls.items():
-                loads.setdefault(name, []).append(wrk(url, seconds=asked.seconds))
-    ours = [load.per_second for load in loads["quota-proxy"]]
-    print(f"\n{asked.bytes} bytes, 32 connections, one core each")
-    print(f"{'':24}{'hits/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'ours/its':>10}")
-    for name, rows in loads.items():
-        rate = statistics.median(load.per_second for load in rows)
-        ratio = statistics.median(
-            one / load.per_second for one, load in zip(ours, rows, strict=True)
-        )
-        p50, p99 = (statistics.median(getattr(load, at) for load in rows) for at in ("p50", "p99"))
-        print(f"{name:24}{rate:9.0f}{p50:9.2f}{p99:9.2f}{ratio:10.2f}")
+    print(machine())
+    with script("origin.py", PORT, asked.bytes) as provider, contenders(provider) as stand:
+        runs = measured(stand, asked.seconds, asked.rounds, asked.connections)
+    show(f"{asked.bytes} bytes, {asked.connections} connections, one core each", runs)
     return 0
 
 

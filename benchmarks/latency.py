@@ -13,7 +13,8 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from stage import proxy, redis, sandbox, wrk
+from load import wrk
+from stage import proxy, redis, sandbox
 
 PRICE = "/coingecko/api/v3/simple/price?ids=bitcoin&vs_currencies=usd"
 MISSES = 300

@@ -6,6 +6,7 @@ python benchmarks/origin.py PORT BYTES
 import asyncio
 import sys
 
+import uvloop
 from aiohttp import web
 
 
@@ -19,9 +20,9 @@ async def serve(port: int, size: int) -> None:
 
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))

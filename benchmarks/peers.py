@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from stage import SERVER_CPU, await_answer, free_port, running
+from stage import SERVER_CPU, Served, await_answer, free_port, running
 
 PROBE = "/_peer"
 """Answered by the peer itself, so that nothing reaches the provider before the load does."""
@@ -62,7 +62,7 @@ def nginx(
     open_file_cache: bool = True,
     sendfile: bool = True,
     rules: Iterable[Rule] = EVERYTHING,
-) -> Iterator[str | None]:
+) -> Iterator[Served | None]:
     """Run nginx with `proxy_cache`, `proxy_cache_lock` and `proxy_cache_use_stale`.
 
     `background_update` is off: it would serve any age to a key that is asked for seldom, and has
@@ -77,8 +77,8 @@ def nginx(
         text = _nginx_text(Path(folder), urlsplit(upstream).netloc, port, files, tuple(rules))
         path = Path(folder, "nginx.conf")
         path.write_text(text)
-        with running(["nginx", "-p", folder, "-c", str(path)], cpu=SERVER_CPU):
-            yield _awaited(port)
+        with running(["nginx", "-p", folder, "-c", str(path)], cpu=SERVER_CPU) as child:
+            yield _awaited(port, child.pid)
 
 
 def _nginx_text(
@@ -155,7 +155,7 @@ def _nginx_locations(rules: tuple[Rule, ...]) -> Iterator[str]:
 @contextlib.contextmanager
 def varnish(
     upstream: str, port: int = 0, *, rules: Iterable[Rule] = EVERYTHING
-) -> Iterator[str | None]:
+) -> Iterator[Served | None]:
     """Run Varnish with each rule's grace, and what is kept longer for a provider that fails.
 
     Then the request is started over and meets the stale object; the fetch that Varnish would begin
@@ -172,8 +172,8 @@ def varnish(
             "varnishd", "-F", "-j", "none", "-n", f"{folder}/work", "-f", str(path),
             "-a", f"127.0.0.1:{port}", "-s", "malloc,256m", "-p", "listen_depth=1024",
         ]  # fmt: skip
-        with running(command, cpu=SERVER_CPU):
-            yield _awaited(port)
+        with running(command, cpu=SERVER_CPU) as child:
+            yield _awaited(port, child.pid)
 
 
 def _varnish_text(upstream: str, rules: tuple[Rule, ...]) -> str:
@@ -241,7 +241,7 @@ def _chain(subject: str, cases: Iterable[tuple[str, str]]) -> str:
 @contextlib.contextmanager
 def haproxy(
     upstream: str, port: int = 0, *, rules: Iterable[Rule] = EVERYTHING
-) -> Iterator[str | None]:
+) -> Iterator[Served | None]:
     """Run HAProxy with its cache in memory; it neither coalesces requests nor serves stale."""
     if shutil.which("haproxy") is None:
         yield None
@@ -250,8 +250,8 @@ def haproxy(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "haproxy.cfg")
         path.write_text(_haproxy_text(urlsplit(upstream).netloc, port, tuple(rules)))
-        with running(["haproxy", "-db", "-f", str(path)], cpu=SERVER_CPU):
-            yield _awaited(port)
+        with running(["haproxy", "-db", "-f", str(path)], cpu=SERVER_CPU) as child:
+            yield _awaited(port, child.pid)
 
 
 def _haproxy_text(netloc: str, port: int, rules: tuple[Rule, ...]) -> str:
@@ -298,7 +298,7 @@ backend provider
 @contextlib.contextmanager
 def trafficserver(
     upstream: str, port: int = 0, *, rules: Iterable[Rule] = EVERYTHING
-) -> Iterator[str | None]:
+) -> Iterator[Served | None]:
     """Run Apache Traffic Server with its cache in memory before a small file on disk."""
     if shutil.which("traffic_server") is None:
         yield None
@@ -306,8 +306,8 @@ def trafficserver(
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         environ = _trafficserver_files(Path(folder), upstream, port, tuple(rules))
-        with running([shutil.which("traffic_server") or ""], environ, cpu=SERVER_CPU):
-            yield _awaited(port)
+        with running([shutil.which("traffic_server") or ""], environ, cpu=SERVER_CPU) as child:
+            yield _awaited(port, child.pid)
 
 
 def _trafficserver_files(
@@ -367,7 +367,7 @@ def _trafficserver_files(
     return {"TS_RUNROOT": str(root)}
 
 
-def _awaited(port: int) -> str:
+def _awaited(port: int, pid: int) -> Served:
     origin = f"http://127.0.0.1:{port}"
     await_answer(origin + PROBE)
-    return origin
+    return Served(origin, pid)

@@ -1,8 +1,8 @@
 """Starts what a benchmark measures, on loopback and free ports, and ends it again."""
 
 import contextlib
+import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -12,14 +12,41 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # a benchmark measures the checkout that it stands in
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+PORT = object()
+"""Stands for a free port among the arguments of `script`."""
 SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[-1]
 """What is measured runs on one core, the load on another; all else beside the load."""
+
+
+class Served(str):
+    """The base URL of what runs, with the process behind it."""
+
+    pid: int
+    """Of the process, or of the one that started those that do the work."""
+    admin: str
+    """The proxy's admin address."""
+
+    __slots__ = ("admin", "pid")
+
+    def __new__(cls, url: str, pid: int, admin: str = "") -> Self:
+        """Make it a URL that knows its process."""
+        self = super().__new__(cls, url)
+        self.pid, self.admin = pid, admin
+        return self
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and its children used so far, kernel's part included."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 def free_port() -> int:
@@ -29,14 +56,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pinned(cpu: int, command: list[str]) -> list[str]:
-    """Return the command bound to one core, where the system can."""
+def pinned(cpu: int | str, command: list[str]) -> list[str]:
+    """Return the command bound to a core (or several: `0,1`), where the system can."""
     return ["taskset", "-c", str(cpu), *command] if shutil.which("taskset") else command
 
 
 @contextlib.contextmanager
 def running(
-    command: list[str], environ: Mapping[str, str] | None = None, cpu: int = LOAD_CPU
+    command: list[str], environ: Mapping[str, str] | None = None, cpu: int | str = LOAD_CPU
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server for as long as the context lasts."""
     child = subprocess.Popen(
@@ -94,8 +121,13 @@ def sandbox(latency: float = 0.0) -> Iterator[dict[str, str]]:
 
 
 @contextlib.contextmanager
-def proxy(environ: Mapping[str, str], workers: int = 1, cpu: int = SERVER_CPU) -> Iterator[str]:
-    """Run the real `serve` with the shipped configuration; yield its traffic address."""
+def proxy(
+    environ: Mapping[str, str],
+    workers: int = 1,
+    cpu: int | str = SERVER_CPU,
+    config: Path = ROOT / "config" / "proxy.yaml",
+) -> Iterator[Served]:
+    """Run the real `serve`, with the shipped configuration if not told; yield where it serves."""
     port, admin = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         own = {
@@ -107,10 +139,35 @@ def proxy(environ: Mapping[str, str], workers: int = 1, cpu: int = SERVER_CPU) -
             "COINGECKO_API_KEY": "bench",
             **environ,
         }
-        command = [sys.executable, "-m", "proxy", "serve", "--workers", str(workers)]
-        with running(command, own, cpu):
-            await_answer(f"http://127.0.0.1:{admin}/readyz")
-            yield f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
+        with running([*command, "--workers", str(workers)], own, cpu) as child:
+            await_answer(f"http://127.0.0.1:{admin}/readyz", 120)
+            yield Served(f"http://127.0.0.1:{port}", child.pid, f"http://127.0.0.1:{admin}")
+
+
+def configured(folder: Path, *upstreams: Mapping[str, Any], **settings: object) -> Path:
+    """Write a configuration of a benchmark's own; return its main file. JSON is YAML too."""
+    main = {
+        "listen": "${QUOTA_PROXY_LISTEN}",
+        "admin": {"listen": "${QUOTA_PROXY_ADMIN_LISTEN}"},
+        "store": "${REDIS_URL}",
+        "upstreams": [f"{upstream['name']}.yaml" for upstream in upstreams],
+        **settings,
+    }
+    for name, content in (("proxy", main), *((str(each["name"]), each) for each in upstreams)):
+        (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
+    return folder / "proxy.yaml"
+
+
+@contextlib.contextmanager
+def script(name: str, *arguments: object, cpu: int | str = LOAD_CPU) -> Iterator[Served]:
+    """Run a server of this folder on a free port: `NAME [WORD] PORT …`; yield where it serves."""
+    port = free_port()
+    path = str(ROOT / "benchmarks" / name)
+    command = [sys.executable, path, *(str(port if each is PORT else each) for each in arguments)]
+    with running(command, cpu=cpu) as child:
+        await_answer(f"http://127.0.0.1:{port}/", 120)
+        yield Served(f"http://127.0.0.1:{port}", child.pid)
 
 
 @contextlib.contextmanager
@@ -125,35 +182,3 @@ def redis() -> Iterator[str]:
                 break
             time.sleep(0.05)
         yield f"redis://127.0.0.1:{port}/0"
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a load generator saw."""
-
-    per_second: float
-    p50: float
-    """Milliseconds."""
-    p99: float
-    errors: int
-
-
-_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-
-
-def wrk(url: str, connections: int = 32, seconds: int = 4, headers: tuple[str, ...] = ()) -> Load:
-    """Ask `url` again and again over keep-alive connections, as fast as it answers."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
-    for header in headers:
-        command += ["-H", header]
-    said = subprocess.run(
-        pinned(LOAD_CPU, [*command, url]), capture_output=True, text=True, check=True
-    ).stdout
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    found = {
-        share: float(figure) * _UNITS[unit]
-        for share, figure, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", said)
-    }
-    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    errors = int(wrong[1]) if wrong else 0
-    return Load(float(rate[1]) if rate else 0.0, found["50"], found["99"], errors)
