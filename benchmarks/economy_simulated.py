@@ -49,6 +49,7 @@ from proxy.persistence import limits_of
 from proxy.ports import Exchange, Outbound
 from proxy.queues import Queues
 from proxy.sandbox.limits import FixedWindow, Limit, SlidingWindow, Window
+from proxy.sandbox.market import Market
 from proxy.store.memory import Memory
 from proxy.store.nowhere import Nowhere
 from proxy.tasks import Tasks
@@ -61,6 +62,7 @@ JSON: Fields = (("Content-Type", "application/json"),)
 FIELDS: Fields = (("Host", "127.0.0.1"), ("Accept-Encoding", "identity"))
 PATIENCE = 12.0
 """Seconds after which a bot gives up."""
+SYMBOLS = tuple(f"{asset.symbol}USDT" for asset in Market().assets)
 RATE = 0.01
 """How much a price rises in a second: it tells when it was true."""
 
@@ -121,7 +123,8 @@ def _body(target: str, at: float) -> bytes:
         return f"{{{','.join(rows)}}}".encode()
     if "symbol" in query:
         return f'{{"symbol":"{query["symbol"]}","price":"{price}"}}'.encode()
-    symbols = re.findall(r"[A-Z0-9]+", query["symbols"])
+    listed = query.get("symbols")
+    symbols = SYMBOLS if listed is None else re.findall(r"[A-Z0-9]+", listed)
     return (
         "[" + ",".join(f'{{"symbol":"{each}","price":"{price}"}}' for each in symbols) + "]"
     ).encode()

@@ -83,7 +83,7 @@ class Ahead:
 
     async def _is_due(self, heat: Heat) -> bool:
         parts, now = self._parts, self._parts.now()
-        if now < heat.not_before:
+        if now < heat.not_before or not (heat.warm or heat.asked.match.endpoint.refresh_ahead):
             return False
         key = heat.asked.key
         entry = parts.cache.peek(key)

@@ -24,7 +24,7 @@ from proxy.core.fields import Fields, without
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
 from proxy.core.signals import Signals, own_date, reads_body, signals
-from proxy.core.spending import Bill, Granted, Receipt, Settled
+from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.observation import CallObservation, HoldObservation, Observer
 from proxy.ports import BrokenExchangeError, Exchange, Ledger, Outbound, UpstreamClient
 from proxy.queues import UNSENT, Overloaded, Patience, Queues
@@ -110,6 +110,10 @@ class Calls:
 
     def __init__(self, parts: CallParts) -> None:
         self._parts = parts
+
+    def levels(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand, as last known here; makes no call."""
+        return self._parts.ledger.levels(upstream)
 
     async def make(self, call: Call, on_sent: Callable[[], "Call | None"]) -> CallResult:
         """Make one call. `on_sent` is told when quota is granted and the request leaves.

@@ -40,13 +40,14 @@ from proxy.core.model import (
     Settlement,
     Verdict,
 )
-from proxy.core.routing import Routes
 from proxy.core.spending import is_own
 from proxy.flights import Flight
-from proxy.gatherings import Gatherings
+from proxy.gatherings import GatheringParts, Gatherings
+from proxy.heats import Heats
 from proxy.leads import Leads, Led
 from proxy.ports import BrokenExchangeError, Fleet, Outbound
 from proxy.queues import Overloaded
+from proxy.riders import Riders
 from proxy.tasks import Tasks
 
 HAND_THROUGH = 256 * 1024
@@ -98,7 +99,11 @@ class Fetches:
         self._now = now
         self._arriving: dict[str, Arriving] = {}
         self._leads = Leads(fleet, cache, tasks, time, now)
-        self.gatherings = Gatherings(calls, tasks, self._prepared, Routes(()))
+        self.heats = Heats()
+        riders = Riders(self.heats, cache.peek, now)
+        self.gatherings = Gatherings(
+            GatheringParts(calls, tasks, self._prepared, riders, self._keep)
+        )
 
     def arriving(self, key: str) -> Arriving | None:
         """Return the large body that is on its way under a key, if its start is still there."""
@@ -184,6 +189,12 @@ class Fetches:
     def _settled(self, asked: Asked, plan: Fetch, result: Answered | Denied | Failed) -> Settled:
         outcome = fetched(result, result.body) if isinstance(result, Answered) else result
         return Settled(outcome, self.settle(asked, plan, outcome), asked.waits_until)
+
+    def _keep(self, asked: Asked, answered: Answered) -> None:
+        """Store what a shared call has brought for one whom nobody waits for."""
+        if isinstance(answered.body, bytes):
+            settlement = self.settle(asked, Fetch(), fetched(answered, answered.body))
+            self._cache.write(settlement.write, self._now())
 
     def shared(self, asked: Asked, plan: Fetch, landing: Settled) -> Settlement | None:
         """Return what a landing means to one who joined; None: nothing, it must ask for itself."""

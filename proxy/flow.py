@@ -34,7 +34,6 @@ from proxy.families import Families
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
-from proxy.heats import Heats
 from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
 from proxy.queues import Overloaded
@@ -69,7 +68,7 @@ class Flow:
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
         self._families = Families(parts.cache)
-        self.heats = Heats()
+        self.heats = parts.fetches.heats
         self.recording: Recording | None = None
         """Where requests are recorded, if they are."""
         self.configure(routes)
@@ -78,7 +77,7 @@ class Flow:
         """Take the routes in force from the next request on."""
         self.routes = routes
         self._parts.hits.configure(routes.upstreams.values())
-        self._parts.fetches.gatherings.routes = routes
+        self._parts.fetches.gatherings.configure(routes)
 
     def at_once(self, request: Request) -> Answer | None:
         """Answer a known request whose entry is in the first level and fresh; else None."""
@@ -172,7 +171,8 @@ class Flow:
         match plan:
             case Serve(entry, verdict, detail):
                 answer = accounts.entry(ask, entry, verdict, now, detail=detail)
-                heat = self.heats.note(ask) if endpoint.refresh_ahead else None
+                counted = endpoint.refresh_ahead or endpoint.batch is not None
+                heat = self.heats.note(ask) if counted else None
                 self._parts.hits.learn(ask, answer, heat)
                 return answer
             case ServeThenRefresh(entry, validators, detail):

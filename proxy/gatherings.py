@@ -2,7 +2,9 @@
 
 The first call leaves at once. What is asked for while it is under way, or while quota is awaited,
 goes together, up to the provider's maximum; a call takes along whoever has come until it leaves,
-as long as that costs no more than was granted.
+and members that will be asked for again soon (`riders`), as long as that costs no more than was
+granted. Where a list costs more than one member, it is asked for once the riders would cost more
+by themselves, and there is quota to spare.
 
 One bad member spoils a call for several (an error, or a reply that cannot be cut up): the call is
 halved and made again until the bad one stands alone, gets its own error, and the others theirs. A
@@ -25,13 +27,14 @@ from typing import Protocol
 from proxy.arrival import Arrival
 from proxy.asked import Asked, asked
 from proxy.calls import Answered, Call, CallResult, Calls, unpacked
-from proxy.core import batches
+from proxy.core import batches, surplus
 from proxy.core.codings import GZIP
 from proxy.core.fields import without
 from proxy.core.model import Failed, Failure, Fetch
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch
 from proxy.core.spending import Bill
+from proxy.riders import Rider, Riders
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
 
@@ -76,23 +79,42 @@ class _Gathering:
     """Calls that must be made again for fewer."""
     leaving: list[_Wanted] = field(default_factory=list)
     """Whom the present call is for."""
+    riding: dict[str, Rider] = field(default_factory=dict)
+    """Who goes along, for nobody."""
     sent: bool = False
     calling: "asyncio.Task[None] | None" = None
     driver: "asyncio.Task[None] | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class GatheringParts:
+    """What gatherings stand on."""
+
+    calls: Calls
+    tasks: Tasks
+    prepared: Callable[[Asked, Fetch], Call]
+    """Prepares the call for a request."""
+    riders: Riders
+    kept: Callable[[Asked, Answered], None]
+    """Stores what came for a rider."""
+
+
 class Gatherings:
     """The gatherings of this process, by what their requests have in common."""
 
-    def __init__(
-        self, calls: Calls, tasks: Tasks, prepared: Callable[[Asked, Fetch], Call], routes: Routes
-    ) -> None:
-        """Take what makes calls, where they run, what prepares one, and the routes in force."""
-        self._calls = calls
-        self._tasks = tasks
-        self._prepared = prepared
+    def __init__(self, parts: GatheringParts) -> None:
+        self._calls = parts.calls
+        self._tasks = parts.tasks
+        self._prepared = parts.prepared
+        self._riders = parts.riders
+        self._kept = parts.kept
         self._gatherings: dict[str, _Gathering] = {}
-        self.routes = routes
+        self._routes = Routes(())
+
+    def configure(self, routes: Routes) -> None:
+        """Take the routes in force from the next call on."""
+        self._routes = routes
+        self._riders.clear()
 
     async def call(self, flight: Leaving, ask: Asked, plan: Fetch) -> CallResult:
         """Return what the provider answers for one member, alone or from a shared call."""
@@ -101,10 +123,17 @@ class Gatherings:
         client = ask.request.client
         if client.limits:  # who has a budget of its own neither spends nor gets another's
             name += f" of {client.name}"
+        else:
+            self._riders.note(name, found[0], ask)
         gathering = self._gatherings.setdefault(name, _Gathering())
         came: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
         wanted = _Wanted(found[0], ask, plan, flight, came)
-        gathering.open[wanted.member] = wanted
+        if gathering.sent and wanted.member in gathering.riding:
+            del gathering.riding[wanted.member]  # it is on its way already
+            gathering.leaving.append(wanted)
+            flight.sent = True
+        else:
+            gathering.open[wanted.member] = wanted
         if gathering.driver is None:
             gathering.driver = self._tasks.start(self._drive(name, gathering), f"gather {name}")
         try:
@@ -117,8 +146,11 @@ class Gatherings:
         try:
             while gathering.halves or gathering.open:
                 gathering.leaving, gathering.sent = _next(gathering), False
+                gathering.riding = {}
                 if gathering.leaving:
-                    gathering.calling = self._tasks.start(self._one(gathering), f"call {name}")
+                    gathering.calling = self._tasks.start(
+                        self._one(name, gathering), f"call {name}"
+                    )
                     with contextlib.suppress(asyncio.CancelledError):
                         await asyncio.shield(gathering.calling)
                     _unanswered(gathering)
@@ -127,45 +159,109 @@ class Gatherings:
             for each in (*gathering.leaving, *gathering.open.values()):
                 each.came.cancel()
 
-    async def _one(self, gathering: _Gathering) -> None:
+    async def _one(self, name: str, gathering: _Gathering) -> None:
         """Make one call, and give each for whom it was made what is its own."""
-        if self._is_cheaper_alone(gathering.leaving):
+        riders = self._companions(name, gathering.leaving)
+        if not riders and self._is_cheaper_alone(gathering.leaving):
             gathering.halves += [[each] for each in gathering.leaving]
             return
-        call = self._planned(gathering.leaving)
+        call = self._planned(gathering.leaving, riders)
 
         def on_sent() -> Call:
-            extended = self._extended(gathering, call)
+            extended = self._extended(name, gathering, call, riders)
             gathering.sent = True
             for each in gathering.leaving:
                 each.flight.sent = True
             return extended
 
         result = await self._calls.make(call, on_sent)
-        leaving, batch = gathering.leaving, _batch(gathering.leaving[0].asked)
-        if len(leaving) == 1:
+        leaving, riding = gathering.leaving, tuple(gathering.riding)
+        if len(leaving) + len(riding) == 1:
             _give(leaving[0], result)
             return
-        parts = await _parts(batch, result, tuple(each.member for each in leaving))
+        members = tuple(each.member for each in leaving)
+        parts = await _parts(_batch(leaving[0].asked), result, members, riding)
         if parts is None and _is_spoilt(result):
-            half = len(leaving) // 2
-            gathering.halves += [leaving[:half], leaving[half:]]
+            self._riders.forget(name)
+            gathering.halves += [leaving] if riding else _halved(leaving)
             return
-        for each in leaving:
+        self._give_all(gathering, result, parts)
+
+    def _give_all(
+        self, gathering: _Gathering, result: CallResult, parts: dict[str, Answered] | None
+    ) -> None:
+        """Give each its part, or all the same where there are none; riders' parts are stored."""
+        for each in gathering.leaving:
             own = result if parts is None else parts.get(each.member)
             if own is None:  # left out: what that means, its own reply says
                 gathering.halves.append([each])
             else:
                 _give(each, own)
+        riding, gathering.riding = gathering.riding, {}
+        for member, rider in riding.items():
+            if parts is not None and member in parts:
+                self._kept(rider.asked, parts[member])
 
-    def _planned(self, leaving: list[_Wanted]) -> Call:
-        """Return the call for these members, as urgent and as patient as any of them."""
-        first = leaving[0]
-        if len(leaving) == 1:
-            call = self._prepared(first.asked, first.plan)
-            urgency = first.flight.urgency
-            return replace(call, patience=replace(call.patience, urgency=urgency))
+    # ── Who goes along ──
+
+    def _companions(self, name: str, leaving: list[_Wanted]) -> list[Rider]:
+        """Return who rides along with a call for these: for nothing, or for less than alone."""
+        first, batch = leaving[0].asked, _batch(leaving[0].asked)
+        if leaving[0].again or first.request.client.limits:
+            return []
         members = tuple(each.member for each in leaving)
+        due = [rider for rider in self._riders.due(name) if rider.member not in members]
+        if not due:
+            return []
+        without = self._bill(first, members)
+        room = max(0, batch.most - len(leaving))
+        for riders in (due if batch.all else [], due[:room] if batch.parameter else []):
+            if not riders:
+                continue
+            bill = self._bill(first, (*members, *(each.member for each in riders)))
+            alone = sum(_spent(each.asked.bill()) for each in riders)
+            levels = self._calls.levels(bill.upstream)
+            if _spent(bill) <= _spent(without) or (
+                _spent(bill) < _spent(without) + alone and surplus.spare(bill, levels, {})
+            ):
+                return riders
+        return []
+
+    def _bill(self, ask: Asked, members: tuple[str, ...]) -> Bill:
+        """Return what a call for members of a list spends."""
+        return (ask if len(members) == 1 else self._cheapest(ask, members)).bill()
+
+    def _extended(self, name: str, gathering: _Gathering, call: Call, riders: list[Rider]) -> Call:
+        """Return the call with those who came meanwhile, if it costs no more than was granted."""
+        leaving, came = gathering.leaving, gathering.open
+        chosen = (leaving, riders, call)
+        if came and not leaving[0].again:
+            room = max(0, _batch(leaving[0].asked).most - len(leaving))
+            more = [*leaving, *list(came.values())[:room]]
+            for others in (self._companions(name, more), []):
+                extended = self._planned(more, others)
+                if _spent(extended.bill) <= _spent(call.bill):
+                    chosen = (more, others, extended)
+                    break
+        taken, riders, call = chosen
+        joined = [came[each.member] for each in riders if each.member in came]
+        gathering.leaving = [*taken, *joined]
+        for each in gathering.leaving:
+            came.pop(each.member, None)
+        known = {each.member for each in gathering.leaving}
+        gathering.riding = {each.member: each for each in riders if each.member not in known}
+        return call
+
+    # ── The calls ──
+
+    def _planned(self, leaving: list[_Wanted], riders: list[Rider]) -> Call:
+        """Return the call for these members, as urgent and as patient as any who waits for it."""
+        first = leaving[0]
+        urgency = first.flight.urgency if len(leaving) == 1 else None
+        members = (*(each.member for each in leaving), *(each.member for each in riders))
+        if len(members) == 1:
+            call = self._prepared(first.asked, first.plan)
+            return replace(call, patience=replace(call.patience, urgency=urgency))
         call = self._prepared(self._cheapest(first.asked, members), Fetch())
         wishes = [each.asked.patience(waits=True) for each in leaving]
         return replace(
@@ -177,31 +273,18 @@ class Gatherings:
                     *(each.flight.urgency.level for each in leaving),
                 ),
                 max_wait=max(wish.max_wait for wish in wishes),
+                urgency=urgency,
             ),
             deadline=max(each.asked.deadline for each in leaving),
             buffer=call.keep,
             buffer_unknown=call.keep,
         )
 
-    def _extended(self, gathering: _Gathering, call: Call) -> Call:
-        """Return the call with those who came meanwhile, if it costs no more than was granted."""
-        leaving, batch = gathering.leaving, _batch(gathering.leaving[0].asked)
-        room = batch.most - len(leaving)
-        if room <= 0 or not gathering.open or leaving[0].again or not batch.parameter:
-            return call
-        more = [*leaving, *list(gathering.open.values())[:room]]
-        extended = self._planned(more)
-        if _spent(extended.bill) > _spent(call.bill):
-            return call
-        gathering.leaving = more
-        for each in more[len(leaving) :]:
-            del gathering.open[each.member]
-        return extended
-
     def _cheapest(self, ask: Asked, members: tuple[str, ...]) -> Asked:
         """Return the request for the members, or for all there are where that costs less."""
         batch = _batch(ask)
-        listed = self._asked(ask, members) if batch.parameter else None
+        fits = batch.parameter and len(members) <= batch.most
+        listed = self._asked(ask, members) if fits else None
         everything = self._asked(ask, ()) if batch.all else None
         if listed is None or everything is None:
             chosen = listed or everything
@@ -218,7 +301,7 @@ class Gatherings:
     def _asked(self, ask: Asked, members: tuple[str, ...]) -> Asked:
         """Return the request for other members of the same list."""
         request = batches.asking(_batch(ask), ask.match, ask.request, members)
-        route = self.routes.match(request)
+        route = self._routes.match(request)
         if not isinstance(route, Match):
             raise TypeError(f"{ask.match.endpoint.name}: a list does not meet its own rule")
         return asked(request, route, ask.began, ask.secret)
@@ -243,6 +326,11 @@ def _next(gathering: _Gathering) -> list[_Wanted]:
     for each in chosen:
         del gathering.open[each.member]
     return chosen
+
+
+def _halved(leaving: list[_Wanted]) -> list[list[_Wanted]]:
+    half = len(leaving) // 2
+    return [leaving[:half], leaving[half:]]
 
 
 def _leave(gathering: _Gathering, wanted: _Wanted) -> None:
@@ -281,7 +369,7 @@ def _is_spoilt(result: CallResult) -> bool:
 
 
 async def _parts(
-    batch: Batch, result: CallResult, members: tuple[str, ...]
+    batch: Batch, result: CallResult, members: tuple[str, ...], riding: tuple[str, ...]
 ) -> dict[str, Answered] | None:
     """Return each member's own answer; None: there are none to be had from this one."""
     if not isinstance(result, Answered) or result.status != OK or result.rejected:
@@ -291,7 +379,7 @@ async def _parts(
         body.release()
         return None
     content = await unpacked(body) if result.encoding == GZIP else body
-    parts = batches.split(batch, content, members, bare=False)
+    parts = batches.split(batch, content, members, bare=False, riding=riding)
     if parts is None:
         return None
     fields = without(result.fields, OF_THE_WHOLE)

@@ -1,4 +1,4 @@
-"""Heat: how often each answer is used of endpoints that are refreshed ahead.
+"""Heat: how often each answer is used, of endpoints that refresh ahead or share calls.
 
 A request is remembered in the form in which it can be asked again for nobody: without what one
 client alone said, with no claim on quota that anyone waits for.
@@ -46,6 +46,10 @@ class Heats:
     def __iter__(self) -> Iterator[Heat]:
         """Go through a copy."""
         return iter(tuple(self._heats.values()))
+
+    def find(self, key: str) -> Heat | None:
+        """Return the heat of the answer under a key, if it is known."""
+        return self._heats.get(key)
 
     def note(self, ask: Asked) -> Heat | None:
         """Count a hit; None where the answer cannot be asked for but by its client."""

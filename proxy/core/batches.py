@@ -106,11 +106,14 @@ def _path(batch: Batch, match: Match, request: Request, wanted: Members) -> str:
 # ── Replies ──
 
 
-def split(batch: Batch, body: bytes, wanted: Members, *, bare: bool) -> Parts | None:
+def split(
+    batch: Batch, body: bytes, wanted: Members, *, bare: bool, riding: Members = ()
+) -> Parts | None:
     """Return each member's own reply; None: the body is not of the declared shape.
 
     `bare`: the call was for one member by its `single` parameter. A member that the provider
-    names twice keeps what it said last; several elements are kept where that is declared.
+    names twice keeps what it said last; several elements are kept where that is declared. Of those
+    `riding`, for whom nobody asked just now, only who is named has a reply.
     """
     if bare:
         return {wanted[0]: body}
@@ -119,7 +122,7 @@ def split(batch: Batch, body: bytes, wanted: Members, *, bare: bool) -> Parts | 
         found = _named(batch, container)
     except (msgspec.DecodeError, KeyError):
         return None
-    asked = dict.fromkeys(wanted)
+    asked = {*wanted, *riding}
     parts: dict[str, list[tuple[str, bytes]]] = {}
     for name, element in found:
         member = batch.same(name)
@@ -131,7 +134,8 @@ def split(batch: Batch, body: bytes, wanted: Members, *, bare: bool) -> Parts | 
     wrap = _wrapper(batch, outer)
     if batch.single:
         return {member: elements[-1][1] for member, elements in parts.items()}
-    return {member: wrap(parts.get(member, [])) for member in wanted}
+    replying = {**dict.fromkeys(wanted), **parts}
+    return {member: wrap(parts.get(member, [])) for member in replying}
 
 
 def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool) -> bytes:

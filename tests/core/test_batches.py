@@ -214,3 +214,11 @@ def test_longer_lists_than_one_call_is_made_for() -> None:
     batch = Batch("ids", most=2, accepts=3)
 
     assert members(batch, met("/price?ids=a,b,c")[0]) == ("a", "b", "c")
+
+
+def test_riders_have_a_reply_only_where_they_are_named() -> None:
+    """Who asked learns that there is nothing; of one that nobody asked for nothing is said."""
+    batch = Batch("ids")
+    parts = split(batch, b'{"a":1.50,"c":2}', ("a", "b"), bare=False, riding=("c", "d"))
+
+    assert {"a": b'{"a":1.50}', "b": b"{}", "c": b'{"c":2}'} == parts
