@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from aiohttp import web
@@ -62,7 +63,7 @@ COLLECTED = (20_000, 20, 100)
 def run(settings: Settings) -> int:
     """Serve until a signal ends it; return the exit status."""
     worker = Worker.from_environment(os.environ)
-    log.configure(settings.log.level, settings.log.format, secrets=_secrets(settings))
+    log.configure(settings.log.level, settings.log.format, secrets=secrets_of(settings))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_serve_until_told(settings, worker))
@@ -91,6 +92,7 @@ def _spare_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*COLLECTED)
 
 
@@ -113,7 +115,7 @@ def demonstrated(
     @asynccontextmanager
     async def start(environ: Mapping[str, str]) -> AsyncIterator[str]:
         settings = load({**os.environ, **DEMONSTRATION, **environ})
-        log.configure(settings.log.level, settings.log.format, secrets=_secrets(settings))
+        log.configure(settings.log.level, settings.log.format, secrets=secrets_of(settings))
         async with serving(settings, Worker()) as addresses:
             yield f"http://{addresses['traffic']}"
 
@@ -300,10 +302,15 @@ def _version() -> str:
         return "unknown"
 
 
-def _secrets(settings: Settings) -> tuple[str, ...]:
+def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return every secret of the configuration: what no log line may hold."""
     rules = settings.clients.rules if settings.clients is not None else ()
-    own = (settings.admin.token, *(each.credentials.value for each in settings.upstreams))
+    own = [settings.admin.token, *(each.credentials.value for each in settings.upstreams)]
+    for kept in (settings.store, settings.ledger):
+        if kept.kind == "redis":
+            own.append(unquote(urlsplit(kept.url).password or ""))
+        if kept.password_file is not None:
+            own += kept.password_file.read_text("utf-8", "replace").splitlines()[:1]
     return tuple(secret for secret in (*own, *(rule.token for rule in rules)) if secret)
 
 

@@ -1,5 +1,6 @@
 """The command line. Heavy imports stand inside the commands: `--help` must not pay for them."""
 
+import gc
 import json
 import os
 import sys
@@ -43,12 +44,14 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
 def serve(config: Path, workers: int) -> None:
     """Run the proxy."""
+    gc.disable()  # until all that stays is there: it makes the start a tenth shorter
     from proxy import app  # noqa: PLC0415 - heavy
     from proxy import workers as supervision  # noqa: PLC0415 - heavy
 
     settings = _load(config)
     if workers == 1:
         sys.exit(app.run(settings))
+    gc.enable()
     sys.exit(supervision.supervise(settings, config, workers))
 
 

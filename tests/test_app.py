@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proxy.app import DEMONSTRATION, demonstrated, serving
+from proxy.app import DEMONSTRATION, demonstrated, secrets_of, serving
 from proxy.config.loading import load
 from proxy.http.private_names import OpenHandler
 from proxy.sandbox import Sandbox
@@ -90,3 +90,18 @@ async def test_the_accelerator_is_a_setting(
         writer.close()
 
     assert (b"X-Cache: HIT" in head, len(parsed)) == (True, 6 - unparsed)
+
+
+def test_every_secret_of_the_configuration_is_known_to_the_log(tmp_path: Path) -> None:
+    """Providers' keys, the admin token, and Redis' passwords, be they in its address or a file."""
+    (tmp_path / "password").write_text("of-the-ledger\n")
+    (tmp_path / "proxy.yaml").write_text(
+        "listen: 127.0.0.1:0\n"
+        "admin: {listen: 127.0.0.1:0, token: of-the-admin}\n"
+        "store: {url: 'redis://user:of-the%40store@127.0.0.1:6379'}\n"
+        "ledger: {url: 'redis://127.0.0.1:6380', password_file: password}\n"
+        "upstreams: []\n"
+    )
+    settings = load(tmp_path / "proxy.yaml", {})
+
+    assert set(secrets_of(settings)) == {"of-the-admin", "of-the@store", "of-the-ledger"}

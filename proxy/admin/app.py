@@ -11,7 +11,6 @@ from proxy.admin import health
 from proxy.admin.doors import OPEN_PATHS, Doors, Refused
 from proxy.admin.health import Health
 from proxy.admin.house import House
-from proxy.admin.metrics import CONTENT_TYPE, metrics
 from proxy.admin.quota import Unknown, quota, set_used, shown
 from proxy.admin.stats import stats
 from proxy.backends.errors import BackendError
@@ -44,6 +43,8 @@ def make_admin(house: House, doors: Doors) -> web.Application:
         return _state(await health.store(house))
 
     async def exposition(_: web.Request) -> web.Response:
+        from proxy.admin.metrics import CONTENT_TYPE, metrics  # noqa: PLC0415 - slow to import
+
         return web.Response(body=await metrics(house), headers={"Content-Type": CONTENT_TYPE})
 
     async def statistics(_: web.Request) -> web.Response:

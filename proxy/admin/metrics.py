@@ -208,6 +208,12 @@ def _states(house: House, snapshot: Snapshot, standings: tuple[Standing, ...]) -
     yield _gauge("stretch_ratio", about, ("upstream", "endpoint"), grown)
     held = gauges.get((seen.MEMORY_BYTES,), 0.0)
     yield _gauge("memory_bytes", "First-level cache, all workers.", (), [((), held)])
+    yield _gauge(
+        "config_last_reload_successful",
+        "Whether the configuration that was read last is in force.",
+        (),
+        [((), 1.0)],  # one with an error never starts a server
+    )
     yield _gauge("build_info", "This version.", ("version",), [((house.version,), 1.0)])
 
 
