@@ -43,6 +43,7 @@ from proxy.http.front import Front
 from proxy.http.known_clients import KnownClients
 from proxy.http.listeners import serve_on, tls_context
 from proxy.observation import Observer
+from proxy.own_secret import own_secret
 from proxy.persistence import Kept, opened
 from proxy.ports import UpstreamClient
 from proxy.queues import Queues
@@ -211,7 +212,7 @@ def _flow(
         observer=observer,
         time=time,
         now=clock.steady_wall,
-        secret=settings.store.namespace.encode(),
+        secret=own_secret(settings),
     )
     held = _held(settings, queues, first_level, accounts)
     flow = Flow(parts, Routes(settings.upstreams))
@@ -305,7 +306,11 @@ def _version() -> str:
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return every secret of the configuration: what no log line may hold."""
     rules = settings.clients.rules if settings.clients is not None else ()
-    own = [settings.admin.token, *(each.credentials.value for each in settings.upstreams)]
+    own = [
+        settings.admin.token,
+        settings.secret,
+        *(each.credentials.value for each in settings.upstreams),
+    ]
     for kept in (settings.store, settings.ledger):
         if kept.kind == "redis":
             own.append(unquote(urlsplit(kept.url).password or ""))

@@ -94,6 +94,13 @@ def warnings(
         yield main.document.problem(
             (counted,), "counts in memory are forgotten at every restart: the provider's are not"
         )
+    forwarded = any(upstream.client_credentials == "forward" for _, upstream in parts)
+    if settings.store.kind == "redis" and forwarded and not settings.secret:
+        yield main.document.problem(
+            ("store",),
+            "secret is not set: clients' keys are hashed with `namespace`, which others may know;"
+            " set the same secret for all instances",
+        )
     for validated, upstream in parts:
         yield from _upstream_warnings(validated, upstream)
 

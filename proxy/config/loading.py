@@ -74,6 +74,7 @@ def _settings(
         memory=file.memory,
         fleet_size=file.fleet_size or 1,
         accelerator=file.accelerator,
+        secret=file.secret or "",
         record=FilePath(file.record) if file.record else None,
         log=LogSettings(file.log.level, file.log.format),
     )

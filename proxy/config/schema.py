@@ -205,6 +205,12 @@ class ProxyFile(Strict):
         description="Answer request heads that were met before without parsing them again; the"
         " answers are the same. Default true.",
     )
+    secret: Text | None = Field(
+        default=None,
+        description="What clients' own keys are hashed with where they tell entries or counts"
+        " apart; the same for all instances that share a Redis. Default: made once, and kept in"
+        " `var/`; with Redis: made of `namespace`.",
+    )
     record: Text | None = Field(
         default=None,
         description="File to which requests are recorded, without secrets, for `quota-proxy plan`;"

@@ -120,6 +120,8 @@ class Settings:
     fleet_size: int = 1
     accelerator: bool = True
     """Whether request heads that were met before are answered unparsed."""
+    secret: str = ""
+    """Keys the HMAC of credentials that clients bring; empty: the installation makes its own."""
     record: Path | None = None
     """Where requests are recorded."""
     log: LogSettings = LogSettings()
