@@ -30,7 +30,7 @@ local n = %(first)d
 init = function()
   local whole = wrk.format("GET", "/@@")
   local from, to = whole:find("/@@", 1, true)
-  before, after = whole:sub(1, from - 1) .. "%(prefix)s", whole:sub(to + 1)
+  before, after = whole:sub(1, from - 1) .. "%(prefix)s", "%(suffix)s" .. whole:sub(to + 1)
 end
 request = function()
   %(next)s
@@ -39,15 +39,21 @@ end
 """
 
 
-def at_random(prefix: str, number: int, stride: int = 1) -> str:
+def at_random(prefix: str, number: int, stride: int = 1, suffix: str = "") -> str:
     """Return a script that asks for `number` targets at random: `prefix0`, `prefix{stride}`, …."""
     step = f"n = math.random(0, {number - 1}) * {stride}"
-    return _TARGETS % {"first": 0, "prefix": prefix, "next": step}
+    return _TARGETS % {"first": 0, "prefix": prefix, "suffix": suffix, "next": step}
 
 
 def in_turn(prefix: str, first: int) -> str:
     """Return a script that asks for `prefix{first}` and all that follow, each once."""
-    return _TARGETS % {"first": first - 1, "prefix": prefix, "next": "n = n + 1"}
+    return _TARGETS % {"first": first - 1, "prefix": prefix, "suffix": "", "next": "n = n + 1"}
+
+
+def round_and_round(prefix: str, number: int, suffix: str = "") -> str:
+    """Return a script that asks for `prefix0` … `prefix{number - 1}` in turn, again and again."""
+    step = f"n = (n + 1) % {number}"
+    return _TARGETS % {"first": -1, "prefix": prefix, "suffix": suffix, "next": step}
 
 
 @dataclass(frozen=True, slots=True)

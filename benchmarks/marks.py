@@ -25,13 +25,19 @@ class Mark:
     """The figures behind it."""
     at_most: bool = False
 
+    @property
+    def kept(self) -> bool:
+        """Whether the figure will do; one that could not be measured here does not count."""
+        if self.got is None:
+            return True
+        return self.got <= self.asked if self.at_most else self.got >= self.asked
+
     def __str__(self) -> str:
         """One row of a table."""
         bound = f"{'≤' if self.at_most else '≥'} {self.asked:.2f}"
         if self.got is None:
             return f"  ?  {self.what:66}{bound:>8}{'-':>8}  {self.said or MISSING}"
-        kept = self.got <= self.asked if self.at_most else self.got >= self.asked
-        shown = "yes" if kept else " NO"
+        shown = "yes" if self.kept else " NO"
         return f" {shown} {self.what:66}{bound:>8}{self.got:8.2f}  {self.said}"
 
 
