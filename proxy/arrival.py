@@ -1,9 +1,10 @@
 """A body on its way from an upstream: collected once, read by many, each from its start.
 
 Up to `keep` bytes stay whole, so that the body can be stored and anyone may still join. A larger
-body is let go behind its slowest reader and runs at most `ahead` bytes before it: memory is
-bounded by both, and the upstream's connection is held only as long as the body takes to arrive
-wherever that fits. A body that nobody reads and that is too large to be kept is dropped.
+body is let go behind its slowest reader and runs at most `ahead` bytes before it; so is any body
+while all together hold more than the process has room for (`BodyMemory`). Within these bounds the
+upstream's connection is held only as long as the body takes to arrive. A body that nobody reads
+and that cannot be kept is dropped.
 
 The interleaving that `Reader` defends against:
     1. an answer with a reader is made for a client;
@@ -16,6 +17,7 @@ The interleaving that `Reader` defends against:
 import asyncio
 from collections import deque
 
+from proxy.body_memory import BodyMemory
 from proxy.core.model import Failure
 from proxy.ports import BrokenExchangeError, Exchange
 
@@ -23,13 +25,20 @@ AHEAD = 8 * 1024 * 1024
 """Bytes that a body too large to be kept may run ahead of its slowest reader."""
 
 
+_START = object()
+"""The place of those who are still to read it from its start."""
+
+
 class Arrival:
     """The body of one exchange. It is taken at once, or `pump` runs as a task of its own."""
 
-    def __init__(self, exchange: Exchange, keep: float, ahead: int = AHEAD) -> None:
-        """Take the exchange, how many bytes to keep whole, and the bound on what runs ahead."""
+    def __init__(
+        self, exchange: Exchange, keep: float, memory: BodyMemory, ahead: int = AHEAD
+    ) -> None:
+        """Take the exchange, how many bytes to keep whole, and the bounds on what runs ahead."""
         self._exchange = exchange
         self._keep = keep
+        self._memory = memory
         self._ahead = ahead
         self._loop = asyncio.get_running_loop()
         self._chunks: deque[bytes] = deque()
@@ -37,8 +46,10 @@ class Arrival:
         self._dropped = 0
         self._size = 0
         self._complete = False
+        self._stalled = False
+        """Whether no more of it comes before somebody reads."""
         self._broken: BrokenExchangeError | None = None
-        self._positions: dict[object, int] = {self: 0}
+        self._positions: dict[object, int] = {_START: 0}
         self._arrived = asyncio.Event()
         self._room_made = asyncio.Event()
 
@@ -53,7 +64,7 @@ class Arrival:
         if whole is None:
             return False
         self._chunks.append(whole)
-        self._size = self._held = len(whole)
+        self._size = len(whole)
         self._complete = True
         return True
 
@@ -64,8 +75,9 @@ class Arrival:
                 self._chunks.append(chunk)
                 self._size += len(chunk)
                 self._held += len(chunk)
+                self._memory.take(len(chunk))
                 self._arrived.set()
-                if self._size > self._keep and not await self._room():
+                if not await self._room():
                     self._broken = BrokenExchangeError(Failure.DISCONNECTED, "nobody reads it")
                     return
             self._complete = True
@@ -78,7 +90,9 @@ class Arrival:
             self._arrived.set()
 
     async def whole(self, at_most: float) -> bytes | None:
-        """Return the whole body, or None as soon as it is seen to be larger than `at_most`.
+        """Return the whole body, or None as soon as it is seen that it cannot be had whole.
+
+        It is larger than `at_most`, or what may be held is held, and nobody reads it yet.
 
         Raises:
             BrokenExchangeError: it did not come whole.
@@ -87,6 +101,8 @@ class Arrival:
         while not self._complete and self._size <= at_most:
             if self._broken is not None:
                 raise self._broken
+            if self._stalled:
+                return None
             await _next(self._arrived)
         if self._size > at_most or self._dropped:
             return None
@@ -98,7 +114,7 @@ class Arrival:
         Until then its start is held, so that a body does not run away between its head and the
         moment at which its readers are known.
         """
-        self._leave(self)
+        self._leave(_START)
 
     def read(self) -> "Reader":
         """Return a reader of the body from its start; it counts as one from now on."""
@@ -133,16 +149,38 @@ class Arrival:
             self._loop.call_soon_threadsafe(self._leave, place)
 
     async def _room(self) -> bool:
-        """Let go what all have read, and wait for the slowest; False where nobody reads."""
-        while self._positions:
-            slowest = min(self._positions.values())
-            while self._dropped < slowest:
-                self._held -= len(self._chunks.popleft())
-                self._dropped += 1
-            if self._held <= self._ahead:
-                return True
+        """Return once more may be taken in; False where it cannot be kept, and nobody reads it."""
+        while self._size > self._keep or self._crowded:
+            if not self._positions:
+                return False
+            self._let_go()
+            if self._held <= self._ahead and not self._crowded:
+                break
+            self._stalled = True
+            self._arrived.set()
+            if self._memory.full:
+                self._memory.tell(self._room_made)
             await _next(self._room_made)
-        return False
+            self._stalled = False
+        return True
+
+    @property
+    def _crowded(self) -> bool:
+        return self._held > self._memory.floor and self._memory.full
+
+    def _let_go(self) -> None:
+        """Let go what all have read."""
+        slowest, before = min(self._positions.values()), self._held
+        while self._dropped < slowest:
+            self._held -= len(self._chunks.popleft())
+            self._dropped += 1
+        if before > self._held:
+            self._memory.free(before - self._held)
+
+    def __del__(self) -> None:
+        """Give back what it held, in whatever thread the last reference to it goes."""
+        if self._held and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._memory.free, self._held)
 
 
 class Reader:

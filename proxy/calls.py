@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from proxy.arrival import Arrival
+from proxy.body_memory import BodyMemory
 from proxy.core import links
 from proxy.core.codings import GZIP, content, gunzip, is_gzip
 from proxy.core.fields import Fields, without
@@ -110,6 +111,7 @@ class Calls:
 
     def __init__(self, parts: CallParts) -> None:
         self._parts = parts
+        self._memory = BodyMemory()
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""
@@ -153,7 +155,8 @@ class Calls:
 
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
         """Take in the body as far as it must be known before anyone is answered."""
-        arrival = Arrival(exchange, call.keep)
+        cleans = CLEANED if call.match.upstream.rewrite_links else 0
+        arrival = Arrival(exchange, max(call.keep, cleans), self._memory)
         if not arrival.take():
             self._parts.tasks.start(arrival.pump(), f"body {call.bill.upstream}")
         result: Answered | Failed | None = None

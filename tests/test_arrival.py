@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.arrival import Arrival
+from proxy.body_memory import BodyMemory
 from proxy.core.fields import Fields
 from proxy.core.model import Failure
 from proxy.ports import BrokenExchangeError
@@ -46,8 +47,10 @@ class Parts:
         self.aborted = True
 
 
-def arriving(parts: Parts, keep: float = 100, ahead: int = 100) -> Arrival:
-    arrival = Arrival(parts, keep, ahead)
+def arriving(
+    parts: Parts, keep: float = 100, ahead: int = 100, memory: BodyMemory | None = None
+) -> Arrival:
+    arrival = Arrival(parts, keep, memory or BodyMemory(), ahead)
     PUMPS.append(asyncio.get_running_loop().create_task(arrival.pump()))
     return arrival
 
@@ -150,10 +153,83 @@ async def test_a_reader_that_leaves_midway_does_not_hold_it() -> None:
 async def test_a_body_that_came_with_its_head_is_taken_at_once() -> None:
     """No task is needed for it; it is whole, and can be read."""
     exchange = Parts()
-    arrival = Arrival(exchange, 100)
+    arrival = Arrival(exchange, 100, BodyMemory())
     assert not arrival.take()
     exchange.whole = b"all"
     assert arrival.take()
     assert await arrival.whole(100) == b"all"
     assert await arrival.whole(2) is None
     assert await collected(arrival.read()) == b"all"
+
+
+async def turns(number: int = 100) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_all_bodies_together_are_bounded() -> None:
+    """However many there are, and though each could be kept: the rest waits at the upstream."""
+    memory = BodyMemory(most=100, floor=20)
+    sent = [Parts(*[b"x" * 10] * 50) for _ in range(10)]
+    arrivals = [arriving(parts, keep=1000, ahead=1000, memory=memory) for parts in sent]
+    readers = [arrival.read() for arrival in arrivals]
+    for arrival in arrivals:
+        arrival.release()
+    await turns()
+
+    assert 100 <= memory.held <= 100 + 10 * 30
+    read = await asyncio.wait_for(asyncio.gather(*map(collected, readers)), 5)
+
+    assert [500] * 10 == [len(each) for each in read]
+
+
+async def test_what_is_let_go_lets_another_on() -> None:
+    """A body that waits for room gets on when another has been read, or is wanted no more."""
+    memory = BodyMemory(most=100, floor=20)
+    first = arriving(Parts(*[b"x" * 10] * 9), keep=1000, memory=memory)
+    await turns()
+    parts = Parts(*[b"y" * 10] * 8)
+    second = arriving(parts, keep=1000, memory=memory)
+    waiting = asyncio.get_running_loop().create_task(second.whole(1000))
+    reader = second.read()
+    second.release()
+    await turns()
+
+    assert (90 + 30, 3) == (memory.held, parts.given)
+    assert await waiting is None
+    del first
+    await turns()
+    assert (80, 8) == (memory.held, parts.given)
+    assert b"y" * 80 == await collected(reader)
+
+
+async def test_nothing_is_held_once_nobody_refers_to_it() -> None:
+    """Read or not, kept or too large: in the end all room is given back."""
+    memory = BodyMemory()
+    for keep, leaves in ((1000, False), (20, False), (1000, True), (20, True)):
+        arrival = arriving(Parts(*[b"x" * 10] * 50), keep=keep, ahead=30, memory=memory)
+        reader = arrival.read()
+        arrival.release()
+        if leaves:
+            await reader.aclose()
+        else:
+            await collected(reader)
+        await turns()
+        del arrival, reader
+    await turns()
+
+    assert 0 == memory.held
+
+
+async def test_a_whole_that_cannot_be_had_is_not_waited_for() -> None:
+    """Larger than may run ahead, smaller than asked for, and nobody reads: it would never come."""
+    arrival = arriving(Parts(*[b"x" * 10] * 50), keep=20, ahead=30)
+
+    assert await asyncio.wait_for(arrival.whole(1000), 5) is None
+    assert b"x" * 500 == await _released(arrival)
+
+
+async def _released(arrival: Arrival) -> bytes:
+    reader = arrival.read()
+    arrival.release()
+    return await collected(reader)
