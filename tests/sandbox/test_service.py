@@ -157,7 +157,7 @@ async def test_pages_come_in_place_of_data(kind: str, status: int) -> None:
 
 async def test_a_hanging_answer_ends_with_the_sandbox() -> None:
     """It never comes, it was counted, and it does not hold the end up."""
-    async with Sandbox(["okx"]) as sandbox, aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession() as session, Sandbox(["okx"]) as sandbox:
         sandbox.fault("okx", "hang")
         asking = asyncio.get_running_loop().create_task(
             session.get(f"{sandbox.base_url('okx')}/api/v5/public/time")

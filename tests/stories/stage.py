@@ -6,6 +6,7 @@ pid. What they logged is shown when a story fails.
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -28,13 +29,26 @@ PATIENCE = 30.0
 """Seconds within which what is awaited must come."""
 
 
+def _own_ports() -> Iterator[int]:
+    """Yield ports below those of outgoing connections, others for each process of a test run."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 11_000 + worker % 10 * 2_000
+    yield from itertools.cycle(range(first, first + 2_000))
+
+
+_PORTS = _own_ports()
+
+
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on; held together, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return ports that nobody listens on, and that no outgoing connection can take meanwhile."""
+    found: list[int] = []
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 async def until(condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:
