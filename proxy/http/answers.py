@@ -1,6 +1,8 @@
 """Answers on their way to a client: head, account, body.
 
-- A whole body goes with its head in one write where it is small.
+- A whole body goes with its head in one write where it is small. A large one goes in slices, no
+  faster than the client reads: what is written waits in a copy of its own for each client (plain
+  asyncio, TLS).
 - A streamed body goes as it arrives and no faster than the client reads. One that breaks, or is
   not as long as its head said, makes `send` return None: the connection must then be cut.
 """
@@ -26,6 +28,9 @@ from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, ren
 
 _OFF_LOOP: Final = 128 * 1024
 """Compressed bytes above which a body is unpacked in a thread, so that others do not wait."""
+
+SLICE: Final = 256 * 1024
+"""Bytes of a whole body that are written before the client has read what was written before."""
 
 _RELAYED: Final = frozenset(range(102, 200))
 
@@ -60,18 +65,21 @@ class Wire:
         if len(made.body) <= ONE_WRITE:
             written = connection.write(b"".join(parts))
         else:
-            written = connection.write(b"".join(parts[:-1])) and connection.write(parts[-1])
+            written = connection.write(b"".join(parts[:-1]))
+            written = written and await _sliced(inbound, b"" if bodyless else made.body)
         if written and connection.writing_paused:
             written = await connection.drain(inbound.writer.drain)
         return _finished(close=close) if written else None
 
     def ready(self, entry: Entry, *, wants_gzip: bool) -> bool:
         """Return whether `at_once` takes no time worth a thread."""
+        if len(entry.body) > SLICE:
+            return False
         small = len(entry.body) <= _OFF_LOOP or wants_gzip or entry.encoding != GZIP
         return small or self._renderings.has(entry, takes_gzip=wants_gzip)
 
     def at_once(self, answer: Answer, *, wants_gzip: bool) -> tuple[bytes, bytes] | None:
-        """Return head and body of an answer to GET that is its whole entry; None: it is not.
+        """Return head and body of an answer to GET that is its whole entry; None: `send` it.
 
         To a client of HTTP/1.1 whose connection goes on, `send` writes the same bytes.
         """
@@ -84,6 +92,8 @@ class Wire:
         if made is None:
             made = rendering(answer, entry.body, takes_gzip=wants_gzip)
             self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
+        if len(made.body) > SLICE:
+            return None
         if made.answered is not answer or not made.dated:
             *head, _ = self._parts(answer, made, b"", bodyless=False)
             made.answered, made.whole_head = answer, b"".join(head)
@@ -215,6 +225,17 @@ class _Pump:
 
     async def _drain(self) -> bool:
         return await self._inbound.connection.drain(self._inbound.writer.drain)
+
+
+async def _sliced(inbound: Inbound, body: bytes) -> bool:
+    """Write a large body no faster than the client reads; False where it has gone."""
+    connection = inbound.connection
+    for start in range(0, len(body), SLICE):
+        if not connection.write(body[start : start + SLICE]):
+            return False
+        if connection.writing_paused and not await connection.drain(inbound.writer.drain):
+            return False
+    return True
 
 
 async def _made(answer: Answer, body: bytes, *, wants_gzip: bool, head_only: bool) -> Rendering:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from proxy.answer import Answer
-from proxy.core.model import Failure, Request
+from proxy.core.model import Entry, Failure, Lifetimes, Request
+from proxy.http.answers import SLICE
 from proxy.ports import BrokenExchangeError
-from tests.http.conftest import MISS, Raw, Standing, until, whole
+from tests.http.conftest import MISS, TEXT, KnownHit, Raw, Standing, until, whole
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n%b\r\n"
 
@@ -203,3 +204,34 @@ async def test_interim_answers_are_relayed(
             interim = await client.reader.readuntil(b"\r\n\r\n")
             assert interim == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
         assert (await client.hear()).body == b"hello"
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_large_body_waits_in_slices_for_who_reads_slowly(
+    house: Standing,
+    known: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    """What is written and not read is a copy for each client: it is a slice, not the whole."""
+    body = bytes(range(256)) * 64 * 1024
+    entry = Entry("k", 200, "OK", TEXT, body, "", 0.0, 0.0, 0.0, Lifetimes(60.0))
+    answer = whole(body, entry=entry)
+
+    async def say(request: Request, asked: AsyncIterator[bytes] | None) -> Answer:
+        return answer
+
+    house.flow.answer = say
+    if known:
+        house.flow.hit = lambda _: KnownHit(entry, answer)
+    async with house.raw() as client:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write(GET % b"")
+        await until(lambda: house.front.connections)
+        [connection] = house.front._server.connections
+        await until(lambda: connection.transport and connection.transport.get_write_buffer_size())
+        for _ in range(200):
+            await asyncio.sleep(0)
+            assert connection.transport is not None
+            assert connection.transport.get_write_buffer_size() <= 2 * SLICE
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert body == (await client.hear()).body
+        assert body == (await client.ask(GET % b"")).body
