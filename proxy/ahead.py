@@ -79,7 +79,7 @@ class Ahead:
         for upstream in routes.upstreams.values():
             for path in () if upstream.disabled else upstream.warm:
                 for ask in wanted(routes, upstream, path, self._parts.flow.secret):
-                    self._parts.flow.heats.learn(ask, warm=True)
+                    self._parts.flow.heats.learn(self._parts.flow.fetched_for(ask), warm=True)
 
     async def _is_due(self, heat: Heat) -> bool:
         parts, now = self._parts, self._parts.now()

@@ -29,7 +29,7 @@ _LEAST = (
     Verdict.REFUSED, Verdict.RESCUED, Verdict.MISS, Verdict.JOINED, Verdict.REVALIDATED,
     Verdict.STALE, Verdict.HIT,
 )  # fmt: skip
-_OF_ONE = frozenset(
+OF_ONE = frozenset(
     {"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "range", "if-range"}
 )
 """Fields about the list as a whole, which has no validators of its own."""
@@ -58,7 +58,7 @@ class Composition:
             raise TypeError("only an endpoint with a batch has compositions")
         names = [name for name, _ in self.members]
         try:
-            contents = [await _content(answer) for answer in answers]
+            contents = [await content(answer) for answer in answers]
             bodies = list(zip(names, contents, strict=True))
             body = batches.compose(batch, bodies, listed=batches.is_list(batch, self.ask.match))
         except (BrokenExchangeError, ValueError, KeyError):
@@ -76,7 +76,7 @@ def composition(ask: Asked, routes: Routes) -> Composition | None:
     members = batches.members(batch, match)
     if members is None or (len(members) == 1 and _is_own(ask, batch, members[0])):
         return None
-    plain = replace(ask.request, fields=without(ask.request.fields, _OF_ONE))
+    plain = replace(ask.request, fields=without(ask.request.fields, OF_ONE))
     parts = []
     for member in members:
         request = batches.asking(batch, match, plain, (member,))
@@ -113,8 +113,14 @@ def _spelled(ask: Asked, member: str) -> bool:
     )
 
 
-async def _content(answer: Answer) -> bytes:
-    """Return a member's body whole, in its identity form."""
+async def content(answer: Answer) -> bytes:
+    """Return an answer's body whole, in its identity form.
+
+    Raises:
+        BrokenExchangeError: it did not come whole.
+        ValueError: it is not in the form that it claims.
+
+    """
     if isinstance(answer.body, bytes):
         body = answer.body
     else:

@@ -1,22 +1,31 @@
 """Families: requests that differ in one parameter alone, of which a longer answer holds a shorter.
 
 A process knows the members that it was asked for, and looks for a longer one where a shorter one
-has no fresh entry. What is cut from it becomes an entry of its own in the first level, as old as
-what it was cut from; the store need not have it twice.
+has no fresh entry. What is asked from a moment on is looked for in the latest answers as well. What
+is cut becomes an entry of its own in the first level, as old as what it was cut from; the store
+need not have it twice.
+
+Where a call for more costs no more, it is made in a shorter one's place (`in_place_of`), and all of
+the family are cut from that.
 """
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.asked import Asked
+from proxy.answer import Answer
+from proxy.asked import Asked, asked
 from proxy.cache import Cache
 from proxy.calls import unpacked
-from proxy.core import containment, keys
+from proxy.compositions import OF_ONE, content
+from proxy.core import candles, containment, keys, parameters
 from proxy.core.codings import GZIP
-from proxy.core.fields import without
+from proxy.core.containment import Part
+from proxy.core.fields import first, without
 from proxy.core.model import Entry, Policy
+from proxy.core.routing import Match, Routes
 from proxy.core.series import Contains
+from proxy.ports import BrokenExchangeError
 
 MOST: Final = 16_384
 """Families known; the one that was asked for longest ago makes room."""
@@ -26,6 +35,33 @@ _OF_THE_WHOLE: Final = frozenset(
     {"etag", "last-modified", "content-encoding", "digest", "content-digest", "repr-digest"}
 )
 """Fields that describe the longer answer's body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """The request that is made in place of a shorter one, and what of its answer that one has."""
+
+    asked: Asked
+    part: Part
+    size: int
+    """How many elements it asks for."""
+
+    async def cut(self, key: str, answer: Answer) -> Answer | None:
+        """Return the shorter one's answer, under its own key; None: the longer does not hold it.
+
+        An error is everybody's: the two differ in nothing that could bring it upon one alone.
+        """
+        account = replace(answer.account, key=key)
+        if answer.problem is not None or answer.status != OK:
+            return replace(answer, account=account, entry=None)
+        try:
+            body = containment.cut(await content(answer), self.part, self.size)
+        except (BrokenExchangeError, ValueError):
+            return None
+        if body is None:
+            return None
+        fields = without(answer.fields, _OF_THE_WHOLE)
+        return Answer(account, OK, answer.reason, fields, body)
 
 
 class Families:
@@ -38,56 +74,82 @@ class Families:
 
     def note(self, ask: Asked) -> None:
         """Note a request that is fetched for nobody."""
-        contains = ask.match.endpoint.contains
-        if contains is not None and ask.match.endpoint.policy is not Policy.OBEY:
-            count = containment.size(contains, ask.match.parameters)
-            if count is not None:
-                self._longer(ask, contains, count)
+        contains, count = _contained(ask)
+        if contains is not None and count is not None:
+            self._longer(ask, contains, count)
 
     async def stored(self, ask: Asked, stored: tuple[Entry, ...], now: float) -> tuple[Entry, ...]:
         """Return what is stored for a request, or what a longer answer holds of it."""
-        contains = ask.match.endpoint.contains
-        if contains is None or ask.match.endpoint.policy is Policy.OBEY:
-            return stored
-        count = containment.size(contains, ask.match.parameters)
-        if count is None:
+        contains, count = _contained(ask)
+        if contains is None or count is None:
             return stored
         longer = self._longer(ask, contains, count)
         if any(entry.age(now) < entry.lifetimes.ttl for entry in stored):
             return stored
-        for key in longer:
-            found = await self._cut(ask, contains, count, key, now)
+        part = Part(count, last=containment.keeps_last(contains, ask.match.parameters))
+        for size, key in longer:
+            found = await self._cut(ask, part, size, key, now)
             if found is not None:
                 return (found,)
+        start = _start(ask, contains)
+        if start is not None:
+            part = replace(part, start=start, opens=contains.opens or 0)
+            for size, key in self._latest(ask, contains):
+                found = await self._cut(ask, part, size, key, now)
+                if found is not None:
+                    return (found,)
         return stored
 
-    def _longer(self, ask: Asked, contains: Contains, count: int) -> list[str]:
-        """Note the request; return the keys of those as long or longer, the shortest first."""
-        match = ask.match
-        of_all = replace(match, parameters=containment.rest(contains, match.parameters))
-        name = keys.key(of_all, ask.request, ask.secret)
-        members = self._families.setdefault(name, {})
-        self._families.move_to_end(name)
+    def in_place_of(self, ask: Asked, routes: Routes, now: float) -> Longer | None:
+        """Return the longest request that costs no more and will hold a request's answer.
+
+        None: there is none, and it must be asked for as it is.
+        """
+        contains, count = _contained(ask)
+        if contains is None or count is None or ask.private or ask.request.method != "GET":
+            return None
+        start = _start(ask, contains)
+        if start is None and contains.first_from in dict(ask.match.parameters):
+            return None
+        last = containment.keeps_last(contains, ask.match.parameters)
+        part = Part(count, last, start, contains.opens or 0)
+        needed = count if start is None else _reaching_back(ask, start, now)
+        cost = _cost(ask)
+        for size in contains.fetch:
+            if needed is not None and size >= needed:
+                found = _resized(ask, contains, size, routes, latest=start is not None)
+                if found is not None and found.key != ask.key and _cost(found) <= cost:
+                    return Longer(found, part, size)
+        return None
+
+    def _longer(self, ask: Asked, contains: Contains, count: int) -> list[tuple[int, str]]:
+        """Note the request; return those as long or longer, the shortest first."""
+        members = self._families.setdefault(_name(ask, contains), {})
+        self._families.move_to_end(_name(ask, contains))
         if len(self._families) > MOST:
             self._families.popitem(last=False)
         if len(members) < MOST_MEMBERS:
             members.setdefault(count, ask.key)
         return [
-            members[size] for size in sorted(members) if size >= count and members[size] != ask.key
+            (size, members[size])
+            for size in sorted(members)
+            if size >= count and members[size] != ask.key
         ]
 
-    async def _cut(
-        self, ask: Asked, contains: Contains, count: int, key: str, now: float
-    ) -> Entry | None:
+    def _latest(self, ask: Asked, contains: Contains) -> list[tuple[int, str]]:
+        """Return those that ask for the latest elements, the longest first."""
+        members = self._families.get(_name(ask, contains, latest=True), {})
+        return sorted(members.items(), reverse=True)
+
+    async def _cut(self, ask: Asked, part: Part, size: int, key: str, now: float) -> Entry | None:
         entry = next(iter(await self._cache.stored(key, now)), None)
         if entry is None or entry.status != OK or entry.age(now) >= entry.lifetimes.ttl:
             return None
         try:
-            body = await _content(entry)
+            body = await unpacked(entry.body) if entry.encoding == GZIP else entry.body
         except ValueError:
             return None
-        last = containment.keeps_last(contains, ask.match.parameters)
-        shorter = containment.cut(body, count, last=last)
+        shorter = containment.cut(body, part, size)
         if shorter is None:
             return None
         fields = without(entry.fields, _OF_THE_WHOLE)
@@ -96,7 +158,56 @@ class Families:
         return own
 
 
-async def _content(entry: Entry) -> bytes:
-    if entry.encoding != GZIP:
-        return entry.body
-    return await unpacked(entry.body)
+def _contained(ask: Asked) -> tuple[Contains | None, int | None]:
+    """Return how answers hold each other, and how many elements are asked for, where both go."""
+    contains = ask.match.endpoint.contains
+    if contains is None or ask.match.endpoint.policy is Policy.OBEY:
+        return None, None
+    return contains, containment.size(contains, ask.match.parameters)
+
+
+def _name(ask: Asked, contains: Contains, *, latest: bool = False) -> str:
+    """Return what all of a family have in common; of the `latest`, where no start is asked for."""
+    rest = containment.rest(contains, ask.match.parameters, latest=latest)
+    return keys.key(replace(ask.match, parameters=rest), ask.request, ask.secret)
+
+
+def _start(ask: Asked, contains: Contains) -> int | None:
+    """Return from which moment on elements are asked for, as the elements tell it.
+
+    None: from none, or up to one as well, or in units that a field may have changed.
+    """
+    endpoint, asked_for = ask.match.endpoint, dict(ask.match.parameters)
+    if endpoint.round is None or endpoint.round.end in asked_for:
+        return None
+    if any(first(ask.request.fields, each.lower()) for each in endpoint.headers):
+        return None
+    return containment.start(contains, ask.match.parameters)
+
+
+def _reaching_back(ask: Asked, start: int, now: float) -> int | None:
+    """Return how many of the latest candles reach back to a start; None: it cannot be said."""
+    endpoint = ask.match.endpoint
+    grid = candles.grid(endpoint, ask.match.parameters)
+    if grid is None or endpoint.round is None:
+        return None
+    passed = int(now * 1000) - start * endpoint.round.unit
+    return passed // grid.step + 2 if passed >= 0 else None  # a candle may open meanwhile
+
+
+def _resized(
+    ask: Asked, contains: Contains, size: int, routes: Routes, *, latest: bool
+) -> Asked | None:
+    """Return the request for so many elements; with `latest` for the last ones, from no start."""
+    own = {contains.parameter, contains.first_from} if latest else {contains.parameter}
+    kept = parameters.without(ask.request.query, lambda name, _: name in own)
+    query = "&".join(filter(None, (kept, f"{contains.parameter}={size}")))
+    request = replace(ask.request, query=query, fields=without(ask.request.fields, OF_ONE))
+    route = routes.match(request)
+    if not isinstance(route, Match) or route.endpoint is not ask.match.endpoint:
+        return None
+    return asked(request, route, ask.began, ask.secret)
+
+
+def _cost(ask: Asked) -> float:
+    return sum(charge.cost for charge in ask.bill().charges)

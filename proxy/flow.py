@@ -172,13 +172,16 @@ class Flow:
             case Serve(entry, verdict, detail):
                 answer = accounts.entry(ask, entry, verdict, now, detail=detail)
                 counted = endpoint.refresh_ahead or endpoint.batch is not None
-                heat = self.heats.note(ask) if counted else None
+                heat = self.heats.note(self.fetched_for(ask)) if counted else None
                 self._parts.hits.learn(ask, answer, heat)
                 return answer
             case ServeThenRefresh(entry, validators, detail):
-                self._refresh(ask, Fetch(validators, stored, forward_reason="stale"))
+                await self._refresh_behind(ask, Fetch(validators, stored, forward_reason="stale"))
                 return accounts.entry(ask, entry, Verdict.STALE, now, detail=detail)
             case Fetch():
+                longer = None if alone else await self._from_longer(ask)
+                if longer is not None:
+                    return longer
                 return await self._fetch(ask, replace(plan, joinable=plan.joinable and not alone))
             case Forward():
                 return await self._forward(ask, plan, body)
@@ -187,6 +190,13 @@ class Flow:
             case _:
                 assert_never(plan)
 
+    async def _from_longer(self, ask: Asked) -> Answer | None:
+        """Answer what is missing by a call for more, at no greater cost; None: there is none."""
+        longer = self._families.in_place_of(ask, self.routes, self._parts.now())
+        if longer is None:
+            return None
+        return await longer.cut(ask.key, await self._answer(longer.asked, None))
+
     # ── Fetch: join a flight or begin one ──
 
     @property
@@ -194,12 +204,26 @@ class Flow:
         """What keys the HMAC of credentials that clients bring."""
         return self._parts.secret
 
+    def fetched_for(self, ask: Asked) -> Asked:
+        """Return the request that is made when a request's answer is fetched: it, or a longer."""
+        longer = self._families.in_place_of(ask, self.routes, self._parts.now())
+        return ask if longer is None else longer.asked
+
     async def refresh(self, ask: Asked) -> None:
         """Fetch an answer for nobody, be it stored or not, unless it is being fetched already."""
+        ask = self.fetched_for(ask)
         self._families.note(ask)
         stored = await self._parts.cache.stored(ask.key, self._parts.now())
         asked_for = conditions.validators(stored, stored[0] if stored else None)
         self._refresh(ask, Fetch(asked_for, stored, forward_reason="stale"))
+
+    async def _refresh_behind(self, ask: Asked, plan: Fetch) -> None:
+        """Fetch what was given stale, or the longer answer that holds it."""
+        longer = self.fetched_for(ask)
+        if longer is ask:
+            self._refresh(ask, plan)
+        else:
+            await self.refresh(longer)
 
     def _refresh(self, ask: Asked, plan: Fetch) -> None:
         """Fetch once behind an answer that was given already."""

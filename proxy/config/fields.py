@@ -99,6 +99,15 @@ Pace = Annotated[float, Read(scalars.pace, *_or_text("^even$|%$", "number"))]
 Factor = Annotated[float, Read(scalars.factor, *_or_text("x$", "number"))]
 Amount = Annotated[float, Read(scalars.amount, *FIGURE_FORMS)]
 Count = Annotated[int, _integer(1, 1_000_000)]
+Counts = Annotated[
+    tuple[int, ...],
+    Read(
+        scalars.list_of(scalars.whole(1, 1_000_000)),
+        {"type": "integer", "minimum": 1},
+        {"type": "array", "items": {"type": "integer", "minimum": 1}},
+    ),
+]
+Place = Annotated[int, _integer(0, 100)]
 Urgency = Annotated[int, _integer(0, 7)]
 Port = Annotated[int, _integer(1, 65535)]
 Status = Annotated[int, _integer(100, 599)]

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from proxy.config.fields import Count, Name
+from proxy.config.fields import Count, Counts, Name, Place
 from proxy.config.schema import Strict
 from proxy.core.series import Contains, Span
 from proxy.core.tables import Table
@@ -38,10 +38,27 @@ class ContainsFile(Strict):
     first_from: Name | None = Field(
         default=None, description="Parameter whose presence makes it the first ones."
     )
+    opens: Place | None = Field(
+        default=None,
+        description="Where in each element the time stands that `first_from` counts from, as in 0:"
+        " what is asked from a moment on is cut from the latest answer that reaches back to it.",
+    )
+    fetch: Counts = Field(
+        default=(),
+        description="How many are asked for in a shorter one's place, as in 500: the most of these"
+        " that cost no more.",
+    )
 
     def made(self) -> Contains:
         """Return what it means."""
-        return Contains(self.parameter, self.absent, self.keeps, self.first_from or "")
+        return Contains(
+            self.parameter,
+            self.absent,
+            self.keeps,
+            self.first_from or "",
+            self.opens,
+            tuple(sorted(self.fetch, reverse=True)),
+        )
 
 
 class SeriesFile(Protocol):
@@ -50,6 +67,7 @@ class SeriesFile(Protocol):
     align: str | Table | None
     round: RoundFile | None
     settled: float
+    contains: ContainsFile | None
 
 
 def check(endpoint: SeriesFile, complain: Callable[[str, str], None]) -> None:
@@ -58,3 +76,8 @@ def check(endpoint: SeriesFile, complain: Callable[[str, str], None]) -> None:
         complain("round", "rounds to candles: say by `align` how long they are")
     if endpoint.settled and endpoint.round is None:
         complain("settled", "goes by the end of a range: say by `round` which parameter that is")
+    contains = endpoint.contains
+    if contains is None or contains.opens is None:
+        return
+    if endpoint.round is None or endpoint.round.start != contains.first_from:
+        complain("contains", "`opens` goes by `first_from`: say by `round` that it is the start")

@@ -25,3 +25,7 @@ class Contains:
     """Which of the longer answer's elements a shorter one has: the `last` or the `first`."""
     first_from: str = ""
     """Parameter whose presence makes it the first ones, whatever `keeps` says."""
+    opens: int | None = None
+    """Where in an element the time stands that `first_from` counts from; None: not known."""
+    fetch: tuple[int, ...] = ()
+    """How many may be asked for in place of fewer, the most first."""

@@ -9,11 +9,16 @@ class Said:
     """What an endpoint says."""
 
     def __init__(
-        self, align: "str | Table | None", round_: RoundFile | None, settled: float
+        self,
+        align: "str | Table | None",
+        round_: RoundFile | None,
+        settled: float,
+        contains: ContainsFile | None = None,
     ) -> None:
         self.align = align
         self.round = round_
         self.settled = settled
+        self.contains = contains
 
 
 def test_the_files_words_become_values() -> None:
@@ -23,6 +28,10 @@ def test_the_files_words_become_values() -> None:
     assert (
         Contains("limit", 500, "first", "")
         == ContainsFile(parameter="limit", absent=500, keeps="first").made()
+    )
+    assert (
+        Contains("limit", None, "last", "a", 0, (499, 99))
+        == ContainsFile(parameter="limit", first_from="a", opens=0, fetch=[99, 499]).made()  # type: ignore[arg-type]  # as the file says it
     )
 
 
@@ -34,3 +43,15 @@ def test_what_hangs_in_the_air_is_told() -> None:
     check(Said("interval", RoundFile(start="a", end="b"), 60), lambda key, _: told.append(key))
 
     assert ["round", "settled"] == told
+
+    told.clear()
+    opens = ContainsFile(parameter="limit", first_from="a", opens=0)
+    check(Said("interval", None, 0, opens), lambda key, _: told.append(key))
+    check(
+        Said("interval", RoundFile(start="c", end="b"), 0, opens), lambda key, _: told.append(key)
+    )
+    check(
+        Said("interval", RoundFile(start="a", end="b"), 0, opens), lambda key, _: told.append(key)
+    )
+
+    assert ["contains", "contains"] == told

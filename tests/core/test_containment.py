@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.containment import cut, keeps_last, rest, size
+from proxy.core.containment import Part, cut, keeps_last, rest, size, start
 from proxy.core.series import Contains
 
-LIMIT = Contains("limit", absent=500, first_from="startTime")
+LIMIT = Contains("limit", absent=500, first_from="startTime", opens=0)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,27 @@ def test_a_start_makes_it_the_first_ones() -> None:
 
 def test_all_else_must_agree() -> None:
     """What is left of the parameters names the family."""
-    assert (("symbol", "A"),) == rest(LIMIT, (("symbol", "A"), ("limit", "5")))
+    asked = (("symbol", "A"), ("limit", "5"), ("startTime", "1"))
+
+    assert (("symbol", "A"), ("startTime", "1")) == rest(LIMIT, asked)
+    assert (("symbol", "A"),) == rest(LIMIT, asked, latest=True)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "moment"),
+    [
+        ((("startTime", "1763000000000"),), 1_763_000_000_000),
+        ((), None),
+        ((("startTime", "-1"),), None),
+        ((("startTime", "1e3"),), None),
+        ((("startTime", "1"), ("startTime", "2")), None),
+        ((("startTime", "1" * 16),), None),
+    ],
+)
+def test_from_when_on(parameters: tuple[tuple[str, str], ...], moment: int | None) -> None:
+    """A plain number of milliseconds; where elements do not tell theirs, none is looked up."""
+    assert moment == start(LIMIT, parameters)
+    assert start(Contains("limit", first_from="startTime"), parameters) is None
 
 
 @given(st.lists(st.lists(st.decimals(allow_nan=False, allow_infinity=False).map(str), max_size=3)),
@@ -53,18 +73,45 @@ def test_cut_is_the_providers_own(rows: list[list[str]], count: int, last: bool)
 
     kept = rows[-count:] if last else rows[:count]
 
-    assert written(kept) == cut(written(rows), count, last=last)
+    assert written(kept) == cut(written(rows), Part(count, last), 500)
 
 
 def test_numbers_stay_as_they_were_written() -> None:
     """No figure is read, so none changes."""
     body = b'[[1.10,"0.00000100"],[2e3,1],[3.000000000000000000001,{"a":[1]}]]'
 
-    assert b'[[2e3,1],[3.000000000000000000001,{"a":[1]}]]' == cut(body, 2, last=True)
-    assert b'[[1.10,"0.00000100"]]' == cut(body, 1, last=False)
+    assert b'[[2e3,1],[3.000000000000000000001,{"a":[1]}]]' == cut(body, Part(2), 500)
+    assert b'[[1.10,"0.00000100"]]' == cut(body, Part(1, last=False), 500)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"code":-1121}', b"[1,", b"null", b"[" * 5000])
 def test_what_is_no_array_is_not_cut(body: bytes) -> None:
     """An error, or a broken body, holds nothing."""
-    assert cut(body, 1, last=True) is None
+    assert cut(body, Part(1), 500) is None
+
+
+def candles(opened: list[int]) -> bytes:
+    return json.dumps([[each, "0.10"] for each in opened], separators=(",", ":")).encode()
+
+
+@given(
+    st.lists(st.integers(0, 50), unique=True).map(sorted),
+    st.integers(0, 55), st.integers(1, 8), st.integers(1, 60),
+)  # fmt: skip
+def test_what_is_cut_from_a_start_is_the_providers_own(
+    every: list[int], moment: int, count: int, asked: int
+) -> None:
+    """Of all candles that there are, those from the start on, the first so many: or nothing."""
+    latest = every[-asked:]
+    found = cut(candles(latest), Part(count, last=False, start=moment), asked)
+    own = [each for each in every if each >= moment][:count]
+
+    assert found in (candles(own), None)
+    reaches = len(latest) < asked or latest[0] <= moment
+    assert (found is not None) == bool(own and reaches)
+
+
+@pytest.mark.parametrize("body", [b"[1,2]", b"[[]]", b'[["1"]]', b"[{}]", b"[[1.5]]"])
+def test_elements_that_do_not_tell_when_they_open(body: bytes) -> None:
+    """Nothing is known of them, so nothing is cut."""
+    assert cut(body, Part(1, last=False, start=1), 500) is None
