@@ -149,13 +149,15 @@ async def serving(settings: Settings, worker: Worker) -> AsyncIterator[dict[str,
         client = open_client()
         stack.push_async_callback(client.close)
         stack.push_async_callback(tasks.close, SETTLING)
-        flow, observations.gauges = _flow(settings, kept, client, observer, tasks, stack)
+        level = Memory(settings.memory)
+        flow, observations.gauges = _flow(settings, kept, level, client, observer, tasks, stack)
         front = Front(
             flow,
             None if settings.clients is None else KnownClients(settings.clients),
             on_error=lambda error: on_error("front", error),
             on_refused=lambda reason: observer.observe_refusal("", reason),
             accelerate=settings.accelerator,
+            forms=level,
         )
         observations.gather = front.gather
         if settings.record is not None:
@@ -189,6 +191,7 @@ def _catch_up(settings: Settings, flow: Flow, kept: Kept, tasks: Tasks) -> None:
 def _flow(
     settings: Settings,
     kept: Kept,
+    first_level: Memory,
     client: UpstreamClient,
     observer: Observer,
     tasks: Tasks,
@@ -197,7 +200,6 @@ def _flow(
     """Return the flow, and what says how much it holds at the moment."""
     time = asyncio.get_running_loop().time
     queues = Queues(kept.ledger, tasks, time)
-    first_level = Memory(settings.memory)
     cache = Cache(first_level, kept.store, tasks)
     accounts = Accounts(kept.ledger)
     calls = Calls(CallParts(queues, kept.ledger, client, observer, tasks, time, clock.wall))
@@ -208,7 +210,7 @@ def _flow(
         fetches=Fetches(calls, cache, tasks, time, clock.steady_wall, kept.fleet),
         forwards=Forwards(calls, cache, tasks, clock.steady_wall),
         accounts=accounts,
-        hits=Hits(first_level, accounts, observer),
+        hits=Hits(first_level, accounts, observer, first_level),
         observer=observer,
         time=time,
         now=clock.steady_wall,

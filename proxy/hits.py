@@ -15,7 +15,7 @@ What an answer depends on, and where that stands:
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from proxy.accounts import STRETCHED, Accounts
@@ -24,6 +24,7 @@ from proxy.asked import Asked
 from proxy.core.model import Entry, Policy, Request, Verdict
 from proxy.core.privacy import SIGNATURE_HEADERS, TOKEN_HEADERS
 from proxy.core.upstreams import Upstream
+from proxy.forms import UNKEPT, Forms
 from proxy.heats import Heat
 from proxy.observation import Counter, Observer
 from proxy.ports import FirstLevel
@@ -31,8 +32,8 @@ from proxy.ports import FirstLevel
 MOST: Final = 65_536
 """Heads known; the one that was learnt first makes room."""
 
-MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of bodies held with them: the first level may have let go of an entry before."""
+_OBJECTS: Final = 3072
+"""Bytes that a hit takes beside its texts: the request, what it met, the answer of the moment."""
 
 LONGEST: Final = 2048
 """Characters of a target that is worth knowing."""
@@ -52,9 +53,12 @@ _Head: TypeAlias = tuple[object, ...]
 
 
 class Hit:
-    """A request that is known, and its answer as of now."""
+    """A request that is known, and its answer as of now: a form of the entry that it is from."""
 
-    __slots__ = ("answer", "asked", "counter", "depends_on", "entry", "heat", "until")
+    __slots__ = (
+        "_forget", "answer", "asked", "counter", "depends_on", "entry", "head", "heat", "size",
+        "until",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,7 +67,13 @@ class Hit:
         counter: Counter,
         depends_on: frozenset[str],
         heat: Heat | None = None,
+        head: _Head = (),
+        forget: Callable[["Hit"], None] | None = None,
     ) -> None:
+        self.head = head
+        self._forget = forget
+        self.size = 4 * (len(asked.request.path) + len(asked.request.query)) + _OBJECTS
+        """Bytes beside the entry."""
         self.asked = asked
         self.entry = entry
         self.counter = counter
@@ -76,27 +86,38 @@ class Hit:
         self.until = 0.0
         """Time of the entries' clock from which on `answer` must be made anew, or is none."""
 
+    def gone(self) -> None:
+        """Be known no more: the entry is not held."""
+        if self._forget is not None:
+            self._forget(self)
+
 
 class Hits:
     """Known requests of this process."""
 
-    def __init__(self, first_level: FirstLevel, accounts: Accounts, observer: Observer) -> None:
-        """Take where entries are, what makes answers, and who counts."""
+    def __init__(
+        self,
+        first_level: FirstLevel,
+        accounts: Accounts,
+        observer: Observer,
+        forms: Forms = UNKEPT,
+    ) -> None:
+        """Take where entries are, what makes answers, who counts, and where hits are counted."""
+        self._forms = forms
         self.changes = first_level.changes
         """Whatever could end a known hit before its time: what is stored, and the configuration."""
         self._first_level = first_level
         self._accounts = accounts
         self._observer = observer
         self._known: OrderedDict[_Head, Hit] = OrderedDict()
-        self._bytes = 0
         self._keyed: frozenset[str] = frozenset()
         self._special = _SPECIAL
 
     def configure(self, upstreams: Iterable[Upstream]) -> None:
         """Forget all, and learn which fields matter to these upstreams."""
         self.changes.count += 1
-        self._known.clear()
-        self._bytes = 0
+        for hit in tuple(self._known.values()):
+            self._forget(hit)
         keyed, special = {"accept"}, set(_SPECIAL)
         for upstream in upstreams:
             special |= upstream.private_headers | upstream.secret_headers
@@ -155,15 +176,19 @@ class Hits:
             return
         account = answer.account
         counter = self._observer.endpoint(account.upstream, account.endpoint)
-        self._forget(self._known.pop(head, None))
-        self._known[head] = Hit(asked, entry, counter, self._keyed, heat)
-        self._bytes += len(entry.body)
-        while len(self._known) > MOST or self._bytes > MOST_BYTES:
-            self._forget(self._known.popitem(last=False)[1])
+        known = self._known.get(head)
+        if known is not None:
+            self._forget(known)
+        hit = Hit(asked, entry, counter, self._keyed, heat, head, self._forget)
+        self._known[head] = hit  # before it is kept: it may hear at once that it is gone
+        self._forms.keep(entry, hit)
+        while len(self._known) > MOST:
+            self._forget(next(iter(self._known.values())))
 
-    def _forget(self, hit: Hit | None) -> None:
-        if hit is not None:
-            self._bytes -= len(hit.entry.body)
+    def _forget(self, hit: Hit) -> None:
+        if self._known.get(hit.head) is hit:
+            del self._known[hit.head]
+        self._forms.drop(hit.entry, hit)
 
     def _head(self, request: Request) -> _Head | None:
         """Return all of a request that its answer may depend on; None: the ordinary way."""

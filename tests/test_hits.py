@@ -8,6 +8,7 @@ from proxy.answer import Answer
 from proxy.core.fields import Fields
 from proxy.core.model import Client, Policy, Request
 from tests.house import House, endpoint, upstream
+from tests.shelf import Shelf
 
 PATH, QUERY = "/coingecko/price", "ids=bitcoin"
 
@@ -141,12 +142,27 @@ async def test_max_age_holds(house: House) -> None:
     await built.close()
 
 
-async def test_bodies_that_are_held_are_bounded(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many large answers are asked for twice, what is known holds few; the last stay."""
-    size = len(b'{"price":1}')
-    monkeypatch.setattr("proxy.hits.MOST_BYTES", 3 * size)
+async def test_a_hit_is_kept_beside_its_entry_and_goes_with_it(house: House) -> None:
+    """The first level counts it; what is learnt anew, or forgotten, is not kept any longer."""
+    shelf = house.flow._parts.hits._forms = Shelf()
+    for query in ("ids=a", "ids=b", "ids=a"):
+        for _ in range(2):
+            await house.flow.serve(asking(query=query), None)
+    kept = {entry.key: forms for entry, forms in shelf.kept.values()}
+    assert [len(forms) for forms in kept.values()] == [1, 1]
+    assert all(form.size > 1024 for forms in kept.values() for form in forms)
+
+    next(iter(kept.values()))[0].gone()
+    quick = [house.flow.at_once(asking(query=f"ids={name}")) is not None for name in "ab"]
+
+    assert quick == [False, True]
+    house.flow.configure(house.flow.routes)
+    assert [forms for _, forms in shelf.kept.values()] == [(), ()]
+
+
+async def test_hits_are_bounded_in_number(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was learnt first makes room."""
+    monkeypatch.setattr("proxy.hits.MOST", 3)
     for query in ("ids=a", "ids=b", "ids=c", "ids=d", "ids=d"):
         for _ in range(2):
             await house.flow.serve(asking(query=query), None)

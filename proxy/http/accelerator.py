@@ -14,84 +14,41 @@ Which cases are taken, and why the others are not:
 - A head is learnt when it went to the parser alone, from such a state, and was answered at once
   from a known hit, in the same step. Else the wrong head might be bound to an answer.
 - GET, HTTP/1.1, no body, `Connection: keep-alive` or none. All else changes the framing.
-- No field of `NEVER`: conditions, ranges, directives and credentials ask for something else than
-  the stored answer. The flow has its own say in this, with the fields that it was configured for.
+- What its fields say (`learnable`): conditions, ranges, directives and credentials ask for
+  something else than the stored answer. The flow has its own say in this too, with the fields that
+  it was configured for.
 - Short heads only, a batch of pipelined ones within bounds: small requests must not swell into
   huge writes.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from proxy import clock
 from proxy.answer import Answer
 from proxy.changes import Changes
-from proxy.core.fields import Fields, combined
 from proxy.core.model import Entry, Request
-from proxy.http.encodings import takes_gzip
+from proxy.forms import Forms
+from proxy.http import learnable
+from proxy.http.learnable import LONGEST_HEAD, wants_gzip
 
-LONGEST_HEAD: Final = 4096
 MOST_AT_ONCE: Final = 32
 """Pipelined requests answered in one step, and"""
 MOST_BYTES_AT_ONCE: Final = 256 * 1024
 """bytes after which no further one is."""
 
-NEVER: Final = frozenset(
-    {
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-length",
-        "cookie",
-        "expect",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "pragma",
-        "proxy-authorization",
-        "range",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""A head with one of these is never learnt."""
-
-NO_MATTER: Final = frozenset(
-    {
-        "accept-encoding",  # in the class as what is made of it
-        "baggage",
-        "connection",
-        "host",  # likewise
-        "request-id",
-        "sentry-trace",
-        "traceparent",
-        "tracestate",
-        "user-agent",
-        "x-amzn-trace-id",
-        "x-correlation-id",
-        "x-request-id",
-    }
-)
-"""Fields that tell no two classes apart, unless an endpoint keys them."""
-
-_NEW_EACH_TIME: Final = re.compile(
-    rb"\r\n(?:traceparent|tracestate|x-request-id|x-correlation-id|request-id|x-amzn-trace-id"
-    rb"|sentry-trace|baggage):[\x20-\x7e]*(?=\r\n[^ \t])",
-    re.IGNORECASE,
-)
-"""Lines that a client writes anew with each request. A head is looked up without them too."""
-
 _LOOK_EVERY: Final = 16
 """One in so many heads that were not known is looked into for such lines: that takes a while."""
 
 _END: Final = b"\r\n\r\n"
+
+_ROW: Final = 512
+_HEAD: Final = 256
+_CLASS: Final = 512
+_PAIR: Final = 160
+"""Bytes that Python takes for each beside its texts."""
 
 
 class Handle(Protocol):
@@ -146,41 +103,71 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large the tables may become."""
+    """How large the tables may become.
+
+    Rows are kept beside the entries that they answer from, and counted with those.
+    """
 
     noted: int = 8192
     heads: int = 16_384
     rows: int = 65_536
-    bytes: int = 64 * 1024 * 1024
-    """Of heads and rows together, with the bodies that they hold on to."""
+    bytes: int = 16 * 1024 * 1024
+    """Of heads and classes. They are counted in the first level's bound too."""
 
 
 class _Class:
     """Clients that are answered alike."""
 
-    __slots__ = ("wants_gzip",)
+    __slots__ = ("size", "wants_gzip")
 
-    def __init__(self, *, wants_gzip: bool) -> None:
+    def __init__(self, size: int, *, wants_gzip: bool) -> None:
+        self.size = size
         self.wants_gzip = wants_gzip
 
 
+_Key: TypeAlias = tuple[_Class, bytes]
+
+
 class Row:
-    """A known hit, and the bytes of its last answer."""
+    """A known hit, and the bytes of its last answer: a form of the entry that it is given from."""
 
-    __slots__ = ("answer", "body", "handle", "head", "holds", "size", "times", "until")
+    __slots__ = (
+        "_forget",
+        "answer",
+        "body",
+        "handle",
+        "head",
+        "holds",
+        "key",
+        "size",
+        "times",
+        "until",
+    )
 
-    def __init__(self, handle: Handle, answer: Answer, head: bytes, body: bytes) -> None:
+    def __init__(
+        self,
+        key: _Key,
+        handle: Handle,
+        answer: Answer,
+        made: tuple[bytes, bytes],
+        forget: Callable[["Row"], None],
+    ) -> None:
+        self.key = key
+        self._forget = forget
         self.handle = handle
         self.answer = answer
-        self.head = head
-        self.body = body
+        self.head, self.body = made
         self.times = 0
         """Hits that nobody has been told of."""
         self.holds = -1
         """The count of changes at which `answer` holds up to `until`; -1: it must be asked for."""
         self.until = 0.0
-        self.size = len(head) + len(body) + 512
-        """What it is counted as; a head grows by the figures of a second at most."""
+        self.size = len(self.head) + len(key[1]) + _ROW
+        """Bytes beside the entry's body and its forms."""
+
+    def gone(self) -> None:
+        """Leave the table: the entry is not held any more."""
+        self._forget(self)
 
 
 class Accelerator:
@@ -190,18 +177,23 @@ class Accelerator:
         self,
         hits: Hits[Any],
         writer: Writer,
+        forms: Forms,
         bounds: Bounds | None = None,
         now: Callable[[], float] = clock.steady_wall,
     ) -> None:
-        """Take the flow, what makes bytes of its answers, the bounds, and the entries' clock."""
+        """Take the flow, what makes bytes of its answers, where rows are kept, and the bounds.
+
+        `now` is the entries' clock.
+        """
         self._hits = hits
         self._changes = hits.changes
         self._now = now
         self._writer = writer
+        self._forms = forms
         self._bounds = bounds or Bounds()
         self._heads: OrderedDict[tuple[int, str, bytes], _Class] = OrderedDict()
         self._classes: OrderedDict[tuple[object, ...], _Class] = OrderedDict()
-        self._rows: OrderedDict[tuple[_Class, bytes], Row] = OrderedDict()
+        self._rows: OrderedDict[_Key, Row] = OrderedDict()
         self._noted: set[int] = set()
         self._noted_before: set[int] = set()
         self._notes = 0
@@ -213,15 +205,13 @@ class Accelerator:
 
     def clear(self) -> None:
         """Forget all: who may be answered what has changed."""
-        self.gather()
-        for row in self._rows.values():
-            row.holds = -1
+        for row in tuple(self._rows.values()):
+            self._forget(row)
         self._heads.clear()
         self._classes.clear()
-        self._rows.clear()
         self._noted.clear()
         self._noted_before.clear()
-        self._bytes = 0
+        self._hold(-self._bytes)
 
     def gather(self) -> None:
         """Tell the flow of all hits that it has not been told of."""
@@ -268,7 +258,7 @@ class Accelerator:
         rest = data[cut : end + len(_END)]
         alike = self._heads.get((port, peer, rest))
         if alike is None and self._varied:
-            alike = self._heads.get((port, peer, _NEW_EACH_TIME.sub(b"", rest)))
+            alike = self._heads.get((port, peer, learnable.lasting(rest)))
         if alike is None:
             return None
         key = (alike, data[start:cut])
@@ -281,12 +271,12 @@ class Accelerator:
         self._tell(row)
         answer = self._hits.again(row.handle)
         if answer is row.answer or (answer is not None and self._renew(alike, row, answer)):
-            self._hold(row)
+            self._let_hold(row)
             return row
-        self._forget(key)
+        self._forget(row)
         return None
 
-    def _hold(self, row: Row) -> None:
+    def _let_hold(self, row: Row) -> None:
         """Let the row's answer be given until its time, or a change, if it may be at all."""
         row.until = row.handle.until
         row.holds = self._changes.count if self._hits.repeatable else -1
@@ -308,14 +298,13 @@ class Accelerator:
         One whose like has not been seen before is only noted: most clients that vary their heads
         never send the same one twice, and learning costs more than an answer.
         """
-        if len(head) > LONGEST_HEAD or not head.startswith(b"GET /") or request.client.name:
+        if not learnable.is_plain(head, request):
             return
         cut = head.find(b"\r\n")
-        key = (port, peer, _NEW_EACH_TIME.sub(b"", head[cut:]) if self._varied else head[cut:])
+        key = (port, peer, learnable.lasting(head[cut:]) if self._varied else head[cut:])
         if key not in self._heads and not self._seen_before(key):
             return
-        names = {name.lower() for name, _ in request.fields}
-        if names & NEVER or handle.depends_on & NO_MATTER:
+        if not learnable.is_decided(request, handle.depends_on):
             return
         gzip = wants_gzip(request.fields)
         made = self._writer.at_once(answer, wants_gzip=gzip)
@@ -323,7 +312,7 @@ class Accelerator:
             return
         alike = self._alike(request, gzip=gzip)
         self._remember_head(key, alike)
-        self._remember_row((alike, head[:cut]), Row(handle, answer, *made))
+        self._remember_row(Row((alike, head[:cut]), handle, answer, made, self._forget))
 
     def _seen_before(self, key: tuple[int, str, bytes]) -> bool:
         """Return whether a head like this was noted, and note it."""
@@ -331,7 +320,7 @@ class Accelerator:
         if noted in self._noted or noted in self._noted_before:
             return True
         self._notes += 1
-        if self._notes % _LOOK_EVERY == 0 and _NEW_EACH_TIME.search(key[2]):
+        if self._notes % _LOOK_EVERY == 0 and learnable.varies(key[2]):
             self._varied = True
         self._noted.add(noted)
         if len(self._noted) >= self._bounds.noted:
@@ -339,46 +328,50 @@ class Accelerator:
         return False
 
     def _alike(self, request: Request, *, gzip: bool) -> _Class:
-        fields = [(name.lower(), value) for name, value in request.fields]
-        matters = sorted((pair for pair in fields if pair[0] not in NO_MATTER), key=_by_name)
+        matters = learnable.matters(request)
         key = (request.port, request.secure, request.host, gzip, *matters)
         alike = self._classes.get(key)
         if alike is None:
-            if len(self._classes) >= self._bounds.heads:
-                self._classes.popitem(last=False)
-            alike = self._classes[key] = _Class(wants_gzip=gzip)
+            size = _CLASS + sum(len(name) + len(value) + _PAIR for name, value in matters)
+            alike = self._classes[key] = _Class(size, wants_gzip=gzip)
+            self._hold(size)
+            self._keep_within()
         return alike
 
     def _remember_head(self, key: tuple[int, str, bytes], alike: _Class) -> None:
         if key not in self._heads:
-            self._bytes += len(key[2])
+            self._hold(len(key[2]) + _HEAD)
         self._heads[key] = alike
-        while len(self._heads) > self._bounds.heads:
-            oldest, _ = self._heads.popitem(last=False)
-            self._bytes -= len(oldest[2])
+        self._keep_within()
 
-    def _remember_row(self, key: tuple[_Class, bytes], row: Row) -> None:
-        self._forget(key)
-        self._rows[key] = row
-        self._hold(row)
-        self._bytes += row.size
-        while len(self._rows) > self._bounds.rows or (
-            self._bytes > self._bounds.bytes and self._rows
-        ):
-            self._forget(next(iter(self._rows)))
+    def _keep_within(self) -> None:
+        """Evict what was learnt first, classes last: those that heads have need no table."""
+        bounds = self._bounds
+        while len(self._heads) > bounds.heads or (self._bytes > bounds.bytes and self._heads):
+            (_, _, rest), _ = self._heads.popitem(last=False)
+            self._hold(-len(rest) - _HEAD)
+        while len(self._classes) > bounds.heads or (self._bytes > bounds.bytes and self._classes):
+            self._hold(-self._classes.popitem(last=False)[1].size)
 
-    def _forget(self, key: tuple[_Class, bytes]) -> None:
-        row = self._rows.pop(key, None)
-        if row is not None:
-            self._tell(row)
-            row.holds = -1
-            self._bytes -= row.size
+    def _hold(self, size: int) -> None:
+        """Count bytes, here and in the first level."""
+        self._bytes += size
+        self._forms.hold(size)
 
+    def _remember_row(self, row: Row) -> None:
+        known = self._rows.get(row.key)
+        if known is not None:
+            self._forget(known)
+        self._rows[row.key] = row  # before it is kept: it may hear at once that it is gone
+        self._let_hold(row)
+        if not self._forms.keep(row.handle.entry, row):
+            del self._rows[row.key]
+        while len(self._rows) > self._bounds.rows:
+            self._forget(next(iter(self._rows.values())))
 
-def _by_name(pair: tuple[str, str]) -> str:
-    return pair[0]
-
-
-def wants_gzip(fields: Fields) -> bool:
-    """Return whether the client takes gzip."""
-    return takes_gzip(combined(fields, "accept-encoding"))
+    def _forget(self, row: Row) -> None:
+        if self._rows.get(row.key) is row:
+            del self._rows[row.key]
+        self._tell(row)
+        row.holds = -1
+        self._forms.drop(row.handle.entry, row)

@@ -19,6 +19,7 @@ from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP
 from proxy.core.fields import Fields, replaced
 from proxy.core.model import Entry
+from proxy.forms import Forms
 from proxy.http import heads
 from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
 from proxy.http.encodings import IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
@@ -38,10 +39,10 @@ _RELAYED: Final = frozenset(range(102, 200))
 class Wire:
     """Writes answers to connections."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
-        """Take the wall clock, for Date and `resets_at`."""
+    def __init__(self, wall: Callable[[], float], forms: Forms) -> None:
+        """Take the wall clock, for Date and `resets_at`, and where renderings are kept."""
         self._wall = wall
-        self._renderings = Renderings()
+        self._renderings = Renderings(forms)
 
     def problem(self, answer: Answer, *, close: bool) -> bytes:
         """Return the whole answer of a problem, for a client that is not HTTP/1.0."""

@@ -17,6 +17,7 @@ from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
 from proxy.core.model import Request, Verdict
+from proxy.forms import UNKEPT, Forms
 from proxy.http.accelerator import Accelerator, H, Hits
 from proxy.http.answers import Wire, accepts_gzip
 from proxy.http.bodies import BodyError, RequestBody
@@ -62,11 +63,13 @@ class Front:
         on_error: Callable[[BaseException], None] | None = None,
         on_refused: Callable[[str], None] | None = None,
         accelerate: bool = True,
+        forms: Forms = UNKEPT,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
         """Take the flow, who decides who asks, and what is told of bugs and of those refused here.
 
         `on_refused` gets the fixed word of the problem; what the flow refuses is its own to tell.
+        `forms` is the first level, where what is made of entries is kept.
         Must be made where the event loop runs.
         """
         self.patience = patience or Patience()
@@ -75,8 +78,9 @@ class Front:
         self._bounds = bounds or Bounds()
         self._on_error = on_error or (lambda _: None)
         self._on_refused = on_refused or (lambda _: None)
-        self._wire = Wire(wall)
-        self._accelerator = Accelerator(flow, self._wire) if accelerate and SHORT else None
+        self._wire = Wire(wall, forms)
+        accelerates = accelerate and SHORT
+        self._accelerator = Accelerator(flow, self._wire, forms) if accelerates else None
         self._generation = self._clients.generation
         self._under_way = 0
         self._draining = False

@@ -4,6 +4,8 @@
   re-encoded, and one that may not be transformed goes in the form in which it came.
 - Bots ask for the same entries again and again, so the renderings of entries are remembered:
   the head's fixed part once for each form, and the body in the form that the entry has not.
+- They are kept beside their entries in the first level, and counted there. Entries that it does not
+  hold (it may be small, or off) come by from the store: a few renderings of those are kept here.
 """
 
 from collections import OrderedDict
@@ -15,11 +17,14 @@ from proxy.core.codings import GZIP, content
 from proxy.core.fields import Fields
 from proxy.core.model import Entry
 from proxy.core.spending import Level
+from proxy.forms import Forms
 from proxy.http.encodings import IDENTITY, coding_of, negotiated
 from proxy.http.fields import presentable
 from proxy.http.heads import field_lines, status_line
 
 NOT_MODIFIED: Final = 304
+_OBJECTS: Final = 1536
+"""Bytes of a rendering beside its texts: itself, the account's lines, the answer of the moment."""
 BODYLESS: Final = frozenset({204, NOT_MODIFIED})
 """Statuses whose answers end with their head (RFC 9112 section 6.3)."""
 
@@ -33,12 +38,26 @@ class Rendering:
     body: bytes
     dated: bool
     """Whether the provider's own Date stands in the head."""
+    takes_gzip: bool = False
+    fields: Fields = ()
+    """The answer's, of which the head was made."""
+    size: int = 0
+    """Bytes beside the entry's, once it is kept."""
     dynamic_key: tuple[object, ...] = ()
     levels: tuple[Level, ...] | None = None
     dynamic: bytes = b""
     answered: Answer | None = None
     """The answer that `whole_head` was made for."""
     whole_head: bytes = b""
+
+    def gone(self) -> None:
+        """Go with the entry: nothing else knows of it."""
+
+    def fits(self, answer: Answer, *, takes_gzip: bool) -> bool:
+        """Return whether this is what the answer looks like."""
+        return self.takes_gzip is takes_gzip and (
+            self.fields is answer.fields or self.fields == answer.fields
+        )
 
 
 def rendering(
@@ -85,51 +104,52 @@ def _form(answer: Answer, body: bytes, *, takes_gzip: bool) -> tuple[str, bytes,
 
 
 class Renderings:
-    """Renderings of entries, the last used kept, bounded in number and in bytes."""
+    """Renderings of entries: beside those that are held, and of those that come by the last."""
 
-    def __init__(self, most: int = 8192, most_bytes: int = 64 * 1024 * 1024) -> None:
-        """Take the bounds. Bytes are counted with the entries that are held."""
+    def __init__(self, forms: Forms, most: int = 1024, most_bytes: int = 8 * 1024 * 1024) -> None:
+        """Take where forms are kept, and the bounds on those of entries that come by."""
+        self._forms = forms
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._kept: OrderedDict[tuple[int, bool], _Kept] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
+        self._passing: OrderedDict[tuple[int, bool], tuple[Entry, Rendering]] = OrderedDict()
+        """An entry is held with its rendering, so that no other can have its id."""
 
     def get(self, answer: Answer, entry: Entry, *, takes_gzip: bool) -> Rendering | None:
         """Return the rendering of an answer that is its entry, unchanged; None: not known."""
-        key = (id(entry), takes_gzip)
-        kept = self._kept.get(key)
-        if kept is None or not (kept.fields is answer.fields or kept.fields == answer.fields):
-            return None
-        self._kept.move_to_end(key)
-        return kept.rendering
+        made = self._find(entry, takes_gzip=takes_gzip)
+        return made if made is not None and made.fits(answer, takes_gzip=takes_gzip) else None
 
     def has(self, entry: Entry, *, takes_gzip: bool) -> bool:
         """Return whether the entry was rendered in this form, with whatever fields."""
-        return (id(entry), takes_gzip) in self._kept
+        return self._find(entry, takes_gzip=takes_gzip) is not None
 
     def keep(self, answer: Answer, entry: Entry, made: Rendering, *, takes_gzip: bool) -> None:
         """Remember a rendering of an answer that is its entry, unchanged."""
-        key, new = (id(entry), takes_gzip), _Kept(entry, answer.fields, made)
-        replaced = self._kept.pop(key, None)
-        self._bytes += new.size - (replaced.size if replaced is not None else 0)
-        self._kept[key] = new
-        while len(self._kept) > self._most or self._bytes > self._most_bytes:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= oldest.size
+        made.fields, made.takes_gzip = answer.fields, takes_gzip
+        own = 0 if made.body is entry.body else len(made.body)
+        made.size = own + 2 * len(made.head) + _OBJECTS
+        known = self._find(entry, takes_gzip=takes_gzip)
+        if known is not None:
+            self._forms.drop(entry, known)
+        if not self._forms.keep(entry, made):
+            self._pass(entry, made)
 
+    def _find(self, entry: Entry, *, takes_gzip: bool) -> Rendering | None:
+        for form in self._forms.forms(entry):
+            if isinstance(form, Rendering) and form.takes_gzip is takes_gzip:
+                return form
+        passing = self._passing.get((id(entry), takes_gzip))
+        return None if passing is None else passing[1]
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    entry: Entry
-    """Held, so that no other entry can have its id."""
-    fields: Fields
-    rendering: Rendering
+    def _pass(self, entry: Entry, made: Rendering) -> None:
+        key = (id(entry), made.takes_gzip)
+        self._let_go(self._passing.pop(key, None))
+        self._passing[key] = (entry, made)
+        self._bytes += len(entry.body) + made.size
+        while len(self._passing) > self._most or self._bytes > self._most_bytes:
+            self._let_go(self._passing.popitem(last=False)[1])
 
-    @property
-    def size(self) -> int:
-        """Bytes that are held for it, the entry's among them."""
-        own = 0 if self.rendering.body is self.entry.body else len(self.rendering.body)
-        return len(self.entry.body) + len(self.rendering.head) + own + 512
+    def _let_go(self, passed: tuple[Entry, Rendering] | None) -> None:
+        if passed is not None:
+            self._bytes -= len(passed[0].body) + passed[1].size

@@ -5,27 +5,33 @@ mark. To evict, a hand goes from the oldest towards the newest: a marked entry l
 stays where it is, an unmarked one goes. So what is asked once passes through quickly, what is asked
 again stays, and a hit moves nothing.
 
-Bytes are counted for all that an entry holds: its texts, its body, and every further form of the
-body that was asked for (identity beside gzip), plus what Python takes for the objects. Names and
-values of fields are shared between entries where they are the same, as most are.
+Bytes are counted for all that an entry holds: its texts, its body, what Python takes for the
+objects, and every form that is kept beside it (`proxy.forms`: its body unpacked, the heads that ask
+for it), which goes when it does. Names and values of fields are shared between entries where they
+are the same, as most are; lines that others have too cost a pointer.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Any, Final, TypeVar
 
 from proxy.changes import Changes
 from proxy.core.fields import Fields
-from proxy.core.model import Entry
+from proxy.core.model import Entry, Lifetimes
+from proxy.forms import Form
 
 H = TypeVar("H", bound=Hashable)
 
-_OBJECTS: Final = 640
-"""Bytes that Python takes for an entry beside its texts: itself, its place, its row, its times."""
+_BODY: Final = getsizeof(b"")
+_TUPLE: Final = getsizeof(())
+"""Bytes of a tuple beside its items."""
+_ROW: Final = 64
+"""Bytes of a dictionary's row, which is two thirds full at most and half as full at least."""
+_TIMES: Final = 3 * getsizeof(1.0) + getsizeof(1000)
+"""Two moments, an age and a size."""
 _LINE: Final = 8
 """Bytes for a field line that others have too."""
-_OWN_LINE: Final = 120
-"""Bytes for a field line of its own, beside its value: a pair and a string."""
 _SHARED: Final = 4096
 _SHARED_LENGTH: Final = 256
 
@@ -51,9 +57,15 @@ class _Place:
         self.entry = entry
         self.size = size
         self.marked = False
-        self.forms: dict[str, bytes] | None = None
+        self.forms: tuple[Form, ...] = ()
         self.older: _Place | None = None
         self.newer: _Place | None = None
+
+
+_EMPTY: Final = Entry("", 0, "", (), b"", "", 0.0, 0.0, 0.0, Lifetimes(0.0))
+_PAIR: Final = getsizeof((None, None))
+_OBJECTS: Final = sum(map(getsizeof, (_EMPTY, _Place(_EMPTY, 0)))) + _ROW + _TIMES + _BODY
+"""Bytes that Python takes for an entry beside its texts: itself, its place, its row, its times."""
 
 
 class Memory:
@@ -108,8 +120,10 @@ class Memory:
             self._make_room(size)
             self._append(entry, size)
         else:
+            forms, old.forms = old.forms, ()
             self._bytes += size - old.size
-            old.entry, old.size, old.forms = entry, size, None
+            old.entry, old.size = entry, size
+            _say_gone(forms)
             self._make_room()
 
     def delete(self, key: str) -> None:
@@ -125,23 +139,38 @@ class Memory:
         for place in tuple(self._places.values()):
             self._remove(place)
 
-    def form(self, entry: Entry, name: str) -> bytes | None:
-        """Return a form of the entry's body that was kept for it under `name`."""
-        place = self._places.get(entry.key)
-        if place is None or place.entry is not entry or place.forms is None:
-            return None
-        return place.forms.get(name)
+    # ── forms ──
 
-    def keep_form(self, entry: Entry, name: str, form: bytes) -> None:
-        """Keep a form of the body beside its entry, for as long as that is held; it is counted."""
+    def forms(self, entry: Entry) -> tuple[Form, ...]:
+        """Return what is kept beside this very entry."""
         place = self._places.get(entry.key)
-        if place is None or place.entry is not entry:
+        return place.forms if place is not None and place.entry is entry else ()
+
+    def keep(self, entry: Entry, form: Form) -> bool:
+        """Keep a form as long as its entry, and count it; False: the entry is not held.
+
+        Room is made for it, be it that of other entries, or of this one: then it hears at once.
+        """
+        place = self._places.get(entry.key)
+        if place is None or place.entry is not entry or place.size + form.size > self._limit:
+            return False
+        place.forms = (*place.forms, form)
+        place.size += form.size
+        self._bytes += form.size
+        self._make_room()
+        return True
+
+    def drop(self, entry: Entry, form: Form) -> None:
+        """Let a form go before its entry; it does not hear of it."""
+        place = self._places.get(entry.key)
+        if place is None or place.entry is not entry or form not in place.forms:
             return
-        if place.forms is None:
-            place.forms = {}
-        size = len(form) - len(place.forms.get(name, b""))
-        place.forms[name] = form
-        place.size += size
+        place.forms = tuple(each for each in place.forms if each is not form)
+        place.size -= form.size
+        self._bytes -= form.size
+
+    def hold(self, size: int) -> None:
+        """Count bytes that are held beside all entries; negative: so many fewer."""
         self._bytes += size
         self._make_room()
 
@@ -157,6 +186,9 @@ class Memory:
         """Return the entry with what others have too shared with them, and its bytes."""
         fields, size = self._lines(entry.fields)
         request_fields, more = self._lines(entry.request_fields)
+        for rare in (entry.lifetimes, entry.tags, entry.flags):
+            if rare not in self._shared:
+                size += getsizeof(rare) + 2 * _TUPLE
         compact = Entry(  # spelt out, since dataclasses.replace takes three times as long
             entry.key,
             entry.status,
@@ -172,17 +204,20 @@ class Memory:
             self._share(entry.tags),
             self._share(entry.flags),
         )
-        return compact, _OBJECTS + len(entry.key) + len(entry.body) + size + more
+        return compact, _OBJECTS + getsizeof(entry.key) + len(entry.body) + size + more
 
     def _lines(self, fields: Fields) -> tuple[Fields, int]:
+        """Return field lines with what others have too shared, and what they take by themselves."""
+        if not fields:
+            return (), 0
         shared = self._shared
         lines = []
-        size = 0
+        size = _TUPLE
         for pair in fields:
             line = shared.get(pair)
             if line is None:
                 line = (self._share(pair[0]), pair[1])
-                size += _OWN_LINE + len(pair[1])
+                size += _PAIR + getsizeof(pair[1])
                 if len(pair[1]) <= _SHARED_LENGTH:
                     self._share(line)
             size += _LINE
@@ -223,6 +258,8 @@ class Memory:
             self._hand = newer
         del self._places[place.entry.key]
         self._bytes -= place.size
+        if place.forms:
+            _say_gone(place.forms)
 
     def _make_room(self, size: int = 0) -> None:
         """Evict until `size` bytes more fit; each step of the hand takes a mark that a hit set."""
@@ -237,3 +274,8 @@ class Memory:
                 self._hand = place
                 self._remove(place)
                 self._evictions += 1
+
+
+def _say_gone(forms: Iterable[Form]) -> None:
+    for form in forms:
+        form.gone()

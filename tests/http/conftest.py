@@ -16,6 +16,7 @@ from proxy.core.model import Entry, Request, Verdict
 from proxy.http.front import Bounds, Front
 from proxy.http.listeners import Address, open_socket, serve_on
 from proxy.http.patience import Patience
+from tests.shelf import Shelf
 
 ACCELERATE = os.environ.get("QUOTA_PROXY_ACCELERATOR", "true") == "true"
 """Whether fronts have the accelerator where a test does not say: the suite runs in both ways."""
@@ -146,6 +147,7 @@ async def standing(
     flow, errors = WrittenFlow(), []
     more.setdefault("wall", lambda: 784111777.0)
     more.setdefault("accelerate", ACCELERATE)
+    more.setdefault("forms", Shelf())
     front = Front(flow, bounds=bounds, patience=patience, on_error=errors.append, **more)
     opened = open_socket(Address("127.0.0.1", 0))
     server = await serve_on(opened, front.accept)

@@ -10,7 +10,8 @@ import pytest
 from proxy.answer import Answer
 from proxy.core.model import Request
 from proxy.http import private_names
-from proxy.http.accelerator import LONGEST_HEAD, MOST_AT_ONCE
+from proxy.http.accelerator import MOST_AT_ONCE
+from proxy.http.learnable import LONGEST_HEAD
 from tests.http.conftest import KnownHit, Standing, standing, whole
 from tests.http.known_hits import GET, entry, hit
 

@@ -8,7 +8,10 @@ import pytest
 
 from proxy.answer import Account, Answer
 from proxy.core.model import Entry, Lifetimes, Verdict
+from proxy.forms import UNKEPT, Forms
 from proxy.http.renderings import Renderings, rendering
+from proxy.store.memory import Memory
+from tests.shelf import Shelf
 
 PLAIN = b'{"a": 1}' * 200
 PACKED = gzip.compress(PLAIN, mtime=0)  # no time of day: it stands in names of tests
@@ -109,26 +112,51 @@ def kept(renderings: Renderings, of: Entry, **more: Any) -> bool:
     return False
 
 
-def test_an_entry_is_rendered_once() -> None:
+@pytest.mark.parametrize("forms", [Shelf(), UNKEPT])
+def test_an_entry_is_rendered_once(forms: Forms) -> None:
     """The same entry with the same fields has the same fixed bytes, and another has not."""
-    renderings, one = Renderings(), entry()
+    renderings, one = Renderings(forms), entry()
     assert not kept(renderings, one)
     assert kept(renderings, one)
     assert not kept(renderings, replace(one))
     assert not kept(renderings, one, fields=(*JSON, ("X", "y")))
     assert kept(renderings, one, fields=(*JSON, ("X", "y")))
+    assert len(forms.forms(one)) == isinstance(forms, Shelf)
 
 
-def test_renderings_are_bounded() -> None:
-    """Both in number and in bytes; the one asked for longest ago goes first."""
-    renderings = Renderings(most=2)
+def test_the_renderings_of_an_entry_are_counted_and_go_with_it() -> None:
+    """Both forms of the body; that which the entry has itself is not counted twice."""
+    memory = Memory(10**6)
+    memory.put(entry(key="k"))
+    held = memory.get("k")
+    assert held is not None
+    alone = memory.figures().bytes
+    renderings = Renderings(memory)
+    counted = []
+    for takes_gzip in (True, False):
+        given = answer(held.body, "gzip", entry=held)
+        made = rendering(given, held.body, takes_gzip=takes_gzip)
+        renderings.keep(given, held, made, takes_gzip=takes_gzip)
+        counted.append(memory.figures().bytes - alone)
+    assert len(PLAIN) < counted[1] - counted[0] < len(PLAIN) + 3000
+    assert 0 < counted[0] < 3000
+    memory.delete("k")
+    assert memory.figures().bytes == 0
+    assert not renderings.has(held, takes_gzip=True)
+
+
+def test_renderings_of_what_is_not_held_are_bounded() -> None:
+    """Both in number and in bytes; the oldest goes first."""
+    renderings = Renderings(UNKEPT, most=2)
     first, second, third = entry(), entry(), entry()
-    for each in (first, second, first, third):
+    for each in (first, second, third):
         kept(renderings, each)
-    assert len(renderings) == 2
-    assert kept(renderings, first)
-    assert not kept(renderings, second)
-    small = Renderings(most_bytes=10_000)
+    assert [renderings.has(each, takes_gzip=True) for each in (first, second, third)] == [
+        False,
+        True,
+        True,
+    ]
+    small = Renderings(UNKEPT, most_bytes=10_000)
     for each in (large := entry(gzip.compress(bytes(range(256)) * 40)), entry(), large):
         kept(small, each)
     assert small._bytes <= 10_000
