@@ -1,6 +1,7 @@
 """Logs through structlog, configured once a process: lines for people on a terminal, else JSON.
 
 - What is below the level costs a call of an empty method. Hits are logged at debug only.
+- Most words of a line were in the last one too: what was seen to hold no secret is known to.
 - No secret ever: those who log leave them out, and the last step before a line is written takes
   out every registered secret value and whatever stands behind a name that keys go by.
 - Records of the standard library's `logging` (asyncio, aiohttp) go the same way.
@@ -28,6 +29,9 @@ _NAME = re.compile(rf"(?i)(?:{_NAMES})\Z")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
 
+_SHORT = 64
+_MOST_CLEAN = 4096
+
 Event = MutableMapping[str, Any]
 
 
@@ -38,6 +42,8 @@ class Redaction:
         """Take the secret values that are known; more may be registered."""
         self._secrets: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._clean: set[str] = set()
+        """Short texts that were looked at, and hold no secret."""
         self.register(secrets)
 
     def register(self, secrets: Iterable[str]) -> None:
@@ -45,6 +51,7 @@ class Redaction:
         self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST)
         longest_first = sorted(self._secrets, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._clean.clear()
 
     def __call__(self, _logger: object, _method: str, event: Event) -> Event:
         """Return the event without secrets (structlog's processor)."""
@@ -52,6 +59,16 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
+        if text in self._clean:
+            return text
+        cleaned = self._cleaned(text)
+        if cleaned == text and len(text) <= _SHORT:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(text)
+        return cleaned
+
+    def _cleaned(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         text = _BEARER.sub(rf"\1 {HIDDEN}", text)
@@ -108,14 +125,14 @@ def configure(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redaction,
+            structlog.processors.add_log_level,  # these two are ours, and need no look
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

@@ -129,3 +129,11 @@ def test_secrets_may_be_registered_later() -> None:
     redaction.register(["another-secret"])
 
     assert f"{HIDDEN} {HIDDEN}" == redaction.text(f"{SECRET} another-secret")
+
+
+def test_a_text_that_was_clean_is_looked_at_again_when_more_is_secret() -> None:
+    """A configuration that is read later may have another key."""
+    redaction = Redaction()
+    assert redaction.text("asked with abcdef123") == "asked with abcdef123"
+    redaction.register(["abcdef123"])
+    assert redaction.text("asked with abcdef123") == f"asked with {HIDDEN}"
