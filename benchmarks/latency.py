@@ -26,7 +26,7 @@ def asked_one_by_one(origin: str, prefix: str) -> list[float]:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     took = []
     for number in range(MISSES):
-        path = f"{parts.path}{prefix}/api/v3/klines?symbol=BTCUSDT&interval=1h&limit={number + 1}"
+        path = f"{parts.path}{prefix}/api/v3/aggTrades?symbol=BTCUSDT&limit={number + 1}"
         began = time.perf_counter()
         connection.request("GET", path)
         answer = connection.getresponse()
