@@ -16,6 +16,7 @@ What an answer depends on, and where that stands:
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from proxy.accounts import STRETCHED, Accounts
@@ -32,7 +33,7 @@ from proxy.ports import FirstLevel
 MOST: Final = 65_536
 """Heads known; the one that was learnt first makes room."""
 
-_OBJECTS: Final = 3072
+_OBJECTS: Final = 1536
 """Bytes that a hit takes beside its texts: the request, what it met, the answer of the moment."""
 
 LONGEST: Final = 2048
@@ -179,6 +180,8 @@ class Hits:
         known = self._known.get(head)
         if known is not None:
             self._forget(known)
+        if request.inform is not None:  # it would keep the client's connection with the hit
+            asked = replace(asked, request=replace(request, inform=None))
         hit = Hit(asked, entry, counter, self._keyed, heat, head, self._forget)
         self._known[head] = hit  # before it is kept: it may hear at once that it is gone
         self._forms.keep(entry, hit)

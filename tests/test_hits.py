@@ -1,6 +1,7 @@
 """The shortest way: the same answer as the ordinary way, or none."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -158,6 +159,20 @@ async def test_a_hit_is_kept_beside_its_entry_and_goes_with_it(house: House) -> 
     assert quick == [False, True]
     house.flow.configure(house.flow.routes)
     assert [forms for _, forms in shelf.kept.values()] == [(), ()]
+
+
+async def test_a_hit_holds_no_connection(house: House) -> None:
+    """What relays 1xx answers belongs to the one request that was learnt from."""
+
+    async def inform(_status: int, _fields: Fields) -> None:
+        raise AssertionError
+
+    for _ in range(2):
+        await house.flow.serve(replace(asking(), inform=inform), None)
+    hit = house.flow.known(asking())
+
+    assert hit is not None
+    assert hit.asked.request.inform is None
 
 
 async def test_hits_are_bounded_in_number(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

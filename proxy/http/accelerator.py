@@ -202,6 +202,9 @@ class Accelerator:
         self._bytes = 0
         self.last: Row | None = None
         """The row that `answer` used last."""
+        self.familiar = False
+        """Whether `answer` knew the client of the head that it could not answer, by all but its
+        request line: what is new is the target, and the head is worth learning."""
 
     def clear(self) -> None:
         """Forget all: who may be answered what has changed."""
@@ -237,7 +240,7 @@ class Accelerator:
         nothing of what was.
         """
         parts: list[bytes] = []
-        self.last = None
+        self.last, self.familiar = None, False
         size = taken = number = 0
         while number < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             end = data.find(_END, taken, taken + LONGEST_HEAD)
@@ -264,6 +267,7 @@ class Accelerator:
         key = (alike, data[start:cut])
         row = self._rows.get(key)
         if row is None:
+            self.familiar = True
             return None
         if row.holds == self._changes.count and self._now() < row.until:
             row.times += 1
@@ -274,6 +278,7 @@ class Accelerator:
             self._let_hold(row)
             return row
         self._forget(row)
+        self.familiar = True
         return None
 
     def _let_hold(self, row: Row) -> None:

@@ -226,6 +226,8 @@ class Connection(OpenHandler):
             self.count_answered(number, parsed=False)
             alone = number == 1 and taken == len(data)
             self._last, self._row = (data, accelerator.last) if alone else (b"", None)
+        elif accelerator.familiar:
+            self._unknown = 0
         return taken
 
     def _repeated(self) -> bool:

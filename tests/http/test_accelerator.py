@@ -260,6 +260,15 @@ async def test_clients_and_targets_need_a_row_each(house: Standing) -> None:
     assert (len(accelerator._heads), len(accelerator._classes)) == (4, 1)
 
 
+async def test_many_targets_are_all_learnt(house: Standing) -> None:
+    """Who asks for much is not one that varies its heads: each target is learnt at once."""
+    knows(house, **{f"t{number}": hit(entry(f"t{number}")) for number in range(100)})
+    async with house.raw() as client:
+        for number in (0, *range(100)):
+            await client.ask(GET % (b"/t%d" % number, b""))
+    assert heads_seen(house) == 100
+
+
 async def test_pipelined_hits_are_answered_together_within_bounds(house: Standing) -> None:
     """In order, as many as there are; and small requests do not swell into one huge write."""
     known = {f"t{number}": hit(entry(f"t{number}", b"%d" % number * 9)) for number in range(9)}
