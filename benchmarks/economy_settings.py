@@ -19,10 +19,14 @@ from proxy.config.scalars import duration
 
 FEATURES = (
     ("+ shared calls", ("batch",)),
+    ("+ riders", ("riders",)),
     ("+ candles", ("align", "round", "settled", "contains")),
+    ("+ longer candles", ("fetch", "opens")),
     ("+ stretch", ("stretch",)),
 )
 """Each with what declares it on an endpoint or in the defaults, in the order they are added in."""
+DEFAULT = {"riders"}
+"""On where nothing is said: turned off where a contender goes without."""
 LATER = ("refresh_ahead", "warm")
 """What the shipped files may declare beside those: in the last step."""
 LASTING = frozenset(
@@ -48,7 +52,7 @@ def steps() -> list[tuple[str, frozenset[str]]]:
 
     Only features that the shipped files declare make a step.
     """
-    declared = {key for name in NAMES for key in _keys(shipped(name))}
+    declared = {key for name in NAMES for key in _keys(shipped(name))} | DEFAULT
     wanting = {key for _, keys in FEATURES for key in keys} | set(LATER)
     found = [("quota-proxy, plain", frozenset(wanting))]
     for name, keys in FEATURES:
@@ -131,7 +135,10 @@ def _window(per: Any) -> Any:
 def without(settings: Any, features: Collection[str]) -> Any:
     """Return settings that declare none of these."""
     if isinstance(settings, dict):
-        return {k: without(v, features) for k, v in settings.items() if k not in features}
+        kept = {k: without(v, features) for k, v in settings.items() if k not in features}
+        if "batch" in kept:
+            kept["batch"] |= dict.fromkeys(DEFAULT.intersection(features), False)
+        return kept
     return settings
 
 

@@ -45,9 +45,11 @@ from proxy.flights import Flight
 from proxy.gatherings import GatheringParts, Gatherings
 from proxy.heats import Heats
 from proxy.leads import Leads, Led
+from proxy.lists import Lists
 from proxy.ports import BrokenExchangeError, Fleet, Outbound
 from proxy.queues import Overloaded
 from proxy.riders import Riders
+from proxy.spacing import Spacing
 from proxy.tasks import Tasks
 
 HAND_THROUGH = 256 * 1024
@@ -101,8 +103,17 @@ class Fetches:
         self._leads = Leads(fleet, cache, tasks, time, now)
         self.heats = Heats()
         riders = Riders(self.heats, cache.peek, now)
+        self.lists = Lists(riders, calls.levels)
         self.gatherings = Gatherings(
-            GatheringParts(calls, tasks, self._prepared, riders, self._keep)
+            GatheringParts(
+                calls=calls,
+                tasks=tasks,
+                prepared=self._prepared,
+                lists=self.lists,
+                riders=riders,
+                spacing=Spacing(calls.levels, time),
+                kept=self._keep,
+            )
         )
 
     def arriving(self, key: str) -> Arriving | None:

@@ -77,7 +77,7 @@ class Flow:
         """Take the routes in force from the next request on."""
         self.routes = routes
         self._parts.hits.configure(routes.upstreams.values())
-        self._parts.fetches.gatherings.configure(routes)
+        self._parts.fetches.lists.configure(routes)
 
     def at_once(self, request: Request) -> Answer | None:
         """Answer a known request whose entry is in the first level and fresh; else None."""

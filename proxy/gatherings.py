@@ -2,9 +2,8 @@
 
 The first call leaves at once. What is asked for while it is under way, or while quota is awaited,
 goes together, up to the provider's maximum; a call takes along whoever has come until it leaves,
-and members that will be asked for again soon (`riders`), as long as that costs no more than was
-granted. Where a list costs more than one member, it is asked for once the riders would cost more
-by themselves, and there is quota to spare.
+and members that will be asked for again soon (`lists`), as long as that costs no more than was
+granted. Where quota is scarce it stays a while for others to come (`spacing`).
 
 One bad member spoils a call for several (an error, or a reply that cannot be cut up): the call is
 halved and made again until the bad one stands alone, gets its own error, and the others theirs. A
@@ -25,16 +24,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.arrival import Arrival
-from proxy.asked import Asked, asked
+from proxy.asked import Asked
 from proxy.calls import Answered, Call, CallResult, Calls, unpacked
-from proxy.core import batches, surplus
+from proxy.core import batches
 from proxy.core.codings import GZIP
 from proxy.core.fields import without
 from proxy.core.model import Failed, Failure, Fetch
-from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch
-from proxy.core.spending import Bill
+from proxy.lists import PLACEHOLDER, Lists, batch_of, spent
 from proxy.riders import Rider, Riders
+from proxy.spacing import Spacing
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
 
@@ -45,8 +44,6 @@ OF_THE_WHOLE = frozenset(
     {"content-encoding", "content-length", "etag", "last-modified", "digest", "content-digest"}
 )
 """Fields that describe a reply that was cut up, and not its parts."""
-PLACEHOLDER = "-"
-"""Stands for the list in what the requests of a gathering have in common."""
 
 
 class Leaving(Protocol):
@@ -82,6 +79,8 @@ class _Gathering:
     riding: dict[str, Rider] = field(default_factory=dict)
     """Who goes along, for nobody."""
     sent: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody comes or goes."""
     calling: "asyncio.Task[None] | None" = None
     driver: "asyncio.Task[None] | None" = None
 
@@ -94,7 +93,9 @@ class GatheringParts:
     tasks: Tasks
     prepared: Callable[[Asked, Fetch], Call]
     """Prepares the call for a request."""
+    lists: Lists
     riders: Riders
+    spacing: Spacing
     kept: Callable[[Asked, Answered], None]
     """Stores what came for a rider."""
 
@@ -106,25 +107,17 @@ class Gatherings:
         self._calls = parts.calls
         self._tasks = parts.tasks
         self._prepared = parts.prepared
+        self._lists = parts.lists
         self._riders = parts.riders
+        self._spacing = parts.spacing
         self._kept = parts.kept
         self._gatherings: dict[str, _Gathering] = {}
-        self._routes = Routes(())
-
-    def configure(self, routes: Routes) -> None:
-        """Take the routes in force from the next call on."""
-        self._routes = routes
-        self._riders.clear()
 
     async def call(self, flight: Leaving, ask: Asked, plan: Fetch) -> CallResult:
         """Return what the provider answers for one member, alone or from a shared call."""
-        found = batches.members(_batch(ask), ask.match) or (PLACEHOLDER,)
-        name = self._asked(ask, (PLACEHOLDER,)).key
-        client = ask.request.client
-        if client.limits:  # who has a budget of its own neither spends nor gets another's
-            name += f" of {client.name}"
-        else:
-            self._riders.note(name, found[0], ask)
+        found = batches.members(batch_of(ask), ask.match) or (PLACEHOLDER,)
+        name = self._lists.family(ask)
+        self._riders.note(name, found[0], ask)
         gathering = self._gatherings.setdefault(name, _Gathering())
         came: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
         wanted = _Wanted(found[0], ask, plan, flight, came)
@@ -134,6 +127,7 @@ class Gatherings:
             flight.sent = True
         else:
             gathering.open[wanted.member] = wanted
+            gathering.changed.set()
         if gathering.driver is None:
             gathering.driver = self._tasks.start(self._drive(name, gathering), f"gather {name}")
         try:
@@ -144,7 +138,7 @@ class Gatherings:
     async def _drive(self, name: str, gathering: _Gathering) -> None:
         """Make one call after the other until nobody is left who wants one."""
         try:
-            while gathering.halves or gathering.open:
+            while await self._ready(gathering):
                 gathering.leaving, gathering.sent = _next(gathering), False
                 gathering.riding = {}
                 if gathering.leaving:
@@ -159,10 +153,24 @@ class Gatherings:
             for each in (*gathering.leaving, *gathering.open.values()):
                 each.came.cancel()
 
+    async def _ready(self, gathering: _Gathering) -> bool:
+        """Wait until the next call may leave; return whether anybody still wants one."""
+        while gathering.open and not gathering.halves:
+            asks = [each.asked for each in gathering.open.values()]
+            wait = self._spacing.wait(asks[0].bill(), asks)
+            if wait <= 0:
+                break
+            gathering.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await gathering.changed.wait()
+        return bool(gathering.halves or gathering.open)
+
     async def _one(self, name: str, gathering: _Gathering) -> None:
         """Make one call, and give each for whom it was made what is its own."""
+        first = gathering.leaving[0].asked
         riders = self._companions(name, gathering.leaving)
-        if not riders and self._is_cheaper_alone(gathering.leaving):
+        if not riders and self._lists.is_cheaper_alone(first, len(gathering.leaving)):
             gathering.halves += [[each] for each in gathering.leaving]
             return
         call = self._planned(gathering.leaving, riders)
@@ -170,6 +178,7 @@ class Gatherings:
         def on_sent() -> Call:
             extended = self._extended(name, gathering, call, riders)
             gathering.sent = True
+            self._spacing.sent(extended.bill)
             for each in gathering.leaving:
                 each.flight.sent = True
             return extended
@@ -180,7 +189,7 @@ class Gatherings:
             _give(leaving[0], result)
             return
         members = tuple(each.member for each in leaving)
-        parts = await _parts(_batch(leaving[0].asked), result, members, riding)
+        parts = await _parts(batch_of(leaving[0].asked), result, members, riding)
         if parts is None and _is_spoilt(result):
             self._riders.forget(name)
             gathering.halves += [leaving] if riding else _halved(leaving)
@@ -202,45 +211,24 @@ class Gatherings:
             if parts is not None and member in parts:
                 self._kept(rider.asked, parts[member])
 
-    # ── Who goes along ──
+    # ── The calls ──
 
     def _companions(self, name: str, leaving: list[_Wanted]) -> list[Rider]:
-        """Return who rides along with a call for these: for nothing, or for less than alone."""
-        first, batch = leaving[0].asked, _batch(leaving[0].asked)
-        if leaving[0].again or first.request.client.limits:
-            return []
+        """Return who rides along with a call for these; with none that is made again."""
         members = tuple(each.member for each in leaving)
-        due = [rider for rider in self._riders.due(name) if rider.member not in members]
-        if not due:
-            return []
-        without = self._bill(first, members)
-        room = max(0, batch.most - len(leaving))
-        for riders in (due if batch.all else [], due[:room] if batch.parameter else []):
-            if not riders:
-                continue
-            bill = self._bill(first, (*members, *(each.member for each in riders)))
-            alone = sum(_spent(each.asked.bill()) for each in riders)
-            levels = self._calls.levels(bill.upstream)
-            if _spent(bill) <= _spent(without) or (
-                _spent(bill) < _spent(without) + alone and surplus.spare(bill, levels, {})
-            ):
-                return riders
-        return []
-
-    def _bill(self, ask: Asked, members: tuple[str, ...]) -> Bill:
-        """Return what a call for members of a list spends."""
-        return (ask if len(members) == 1 else self._cheapest(ask, members)).bill()
+        again = leaving[0].again
+        return [] if again else self._lists.riders(name, leaving[0].asked, members)
 
     def _extended(self, name: str, gathering: _Gathering, call: Call, riders: list[Rider]) -> Call:
         """Return the call with those who came meanwhile, if it costs no more than was granted."""
         leaving, came = gathering.leaving, gathering.open
         chosen = (leaving, riders, call)
         if came and not leaving[0].again:
-            room = max(0, _batch(leaving[0].asked).most - len(leaving))
+            room = max(0, batch_of(leaving[0].asked).most - len(leaving))
             more = [*leaving, *list(came.values())[:room]]
             for others in (self._companions(name, more), []):
                 extended = self._planned(more, others)
-                if _spent(extended.bill) <= _spent(call.bill):
+                if spent(extended.bill) <= spent(call.bill):
                     chosen = (more, others, extended)
                     break
         taken, riders, call = chosen
@@ -252,8 +240,6 @@ class Gatherings:
         gathering.riding = {each.member: each for each in riders if each.member not in known}
         return call
 
-    # ── The calls ──
-
     def _planned(self, leaving: list[_Wanted], riders: list[Rider]) -> Call:
         """Return the call for these members, as urgent and as patient as any who waits for it."""
         first = leaving[0]
@@ -262,7 +248,7 @@ class Gatherings:
         if len(members) == 1:
             call = self._prepared(first.asked, first.plan)
             return replace(call, patience=replace(call.patience, urgency=urgency))
-        call = self._prepared(self._cheapest(first.asked, members), Fetch())
+        call = self._prepared(self._lists.cheapest(first.asked, members), Fetch())
         wishes = [each.asked.patience(waits=True) for each in leaving]
         return replace(
             call,
@@ -280,39 +266,6 @@ class Gatherings:
             buffer_unknown=call.keep,
         )
 
-    def _cheapest(self, ask: Asked, members: tuple[str, ...]) -> Asked:
-        """Return the request for the members, or for all there are where that costs less."""
-        batch = _batch(ask)
-        fits = batch.parameter and len(members) <= batch.most
-        listed = self._asked(ask, members) if fits else None
-        everything = self._asked(ask, ()) if batch.all else None
-        if listed is None or everything is None:
-            chosen = listed or everything
-            return ask if chosen is None else chosen
-        return min(listed, everything, key=lambda each: _spent(each.bill()))
-
-    def _is_cheaper_alone(self, leaving: list[_Wanted]) -> bool:
-        """Whether so few members cost less one by one than by asking for all there are."""
-        first = leaving[0].asked
-        if len(leaving) == 1 or _batch(first).parameter:
-            return False
-        return len(leaving) * _spent(first.bill()) < _spent(self._asked(first, ()).bill())
-
-    def _asked(self, ask: Asked, members: tuple[str, ...]) -> Asked:
-        """Return the request for other members of the same list."""
-        request = batches.asking(_batch(ask), ask.match, ask.request, members)
-        route = self._routes.match(request)
-        if not isinstance(route, Match):
-            raise TypeError(f"{ask.match.endpoint.name}: a list does not meet its own rule")
-        return asked(request, route, ask.began, ask.secret)
-
-
-def _batch(ask: Asked) -> Batch:
-    batch = ask.match.endpoint.batch
-    if batch is None:
-        raise RuntimeError(f"{ask.match.endpoint.name} declares no shared calls")
-    return batch
-
 
 def _next(gathering: _Gathering) -> list[_Wanted]:
     """Take out those for whom the next call is made."""
@@ -321,7 +274,7 @@ def _next(gathering: _Gathering) -> list[_Wanted]:
         for each in half:
             each.again = True
         return half
-    batch = _batch(next(iter(gathering.open.values())).asked)
+    batch = batch_of(next(iter(gathering.open.values())).asked)
     chosen = list(gathering.open.values())[: batch.most]
     for each in chosen:
         del gathering.open[each.member]
@@ -337,6 +290,7 @@ def _leave(gathering: _Gathering, wanted: _Wanted) -> None:
     """Forget one whose flight has ended; the last of them ends a call that awaits quota."""
     if gathering.open.get(wanted.member) is wanted:
         del gathering.open[wanted.member]
+        gathering.changed.set()
     waits = any(not each.came.done() for each in gathering.leaving)
     if not gathering.sent and not waits and gathering.calling is not None:
         gathering.calling.cancel()
@@ -387,7 +341,3 @@ async def _parts(
         member: replace(result, body=part, fields=fields, encoding="", content_length=len(part))
         for member, part in parts.items()
     }
-
-
-def _spent(bill: Bill) -> float:
-    return sum(charge.cost for charge in bill.charges)

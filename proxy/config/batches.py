@@ -53,6 +53,11 @@ class BatchFile(Strict):
         default="exact",
         description="Spellings that name one member. `hex`: 0x… in any case, all others exactly.",
     )
+    riders: Flag = Field(
+        default=True,
+        description="A call takes along members that were used lately and are half way through"
+        " their TTL, where that costs no more.",
+    )
     unless: Texts = Field(
         default=(), description="Query parameters whose presence leaves a request as it came."
     )
@@ -86,5 +91,6 @@ def made(
         order=Order(file.order),
         ranked=tuple(file.ranked.split(".")) if file.ranked else (),
         case=Case(file.case),
+        riders=file.riders,
         unless=frozenset(file.unless),
     )
