@@ -19,6 +19,7 @@ from proxy.workers import Worker
 
 ROOT = Path(__file__).parents[2]
 LISTS = 1000 if os.environ.get("QUOTA_PROXY_LONG") else 60
+FROZEN = 1_795_000_000.0
 KEYS = {"COINGECKO_API_KEY": "k", "COINMARKETCAP_API_KEY": "k", "CRYPTOPANIC_API_KEY": "k"}
 
 
@@ -45,7 +46,7 @@ class Shop:
 
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
-    async with Sandbox(frozen_at=1_795_000_000.0) as sandbox, aiohttp.ClientSession() as session:
+    async with Sandbox(frozen_at=FROZEN) as sandbox, aiohttp.ClientSession() as session:
         for name in sandbox.services:
             sandbox.set_limits(name, [])
         environ = {**os.environ, **DEMONSTRATION, **KEYS, **sandbox.environment()}
@@ -146,3 +147,29 @@ async def test_a_thousand_lists_cost_a_handful_of_calls(shop: Shop) -> None:
     )
 
     assert shop.sandbox.counts("coingecko").requests <= 3
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"), [("binance", "/api/v3"), ("binance-futures", "/fapi/v1")]
+)
+async def test_candles_are_the_providers_own(shop: Shop, provider: str, path: str) -> None:
+    """Whatever the limit and the start: cut from longer answers, or fetched as they are."""
+    chosen = random.Random(provider)
+    shop.sandbox.reset(provider)
+    seconds = {"1m": 60, "1h": 3600, "4h": 14_400, "1d": 86_400}
+    for _ in range(LISTS):
+        interval = chosen.choice(tuple(seconds))
+        target = f"{path}/klines?symbol={chosen.choice(('BTCUSDT', 'ETHUSDT'))}&interval={interval}"
+        limit = chosen.choice((0, 1, 2, 50, 99, 100, 499, 500, 600))
+        target += f"&limit={limit}" if limit else ""
+        if chosen.random() < 0.5:
+            back = chosen.randrange(1, 700) * seconds[interval] * 1000 + chosen.randrange(1000)
+            target += f"&startTime={int(FROZEN * 1000) - back}"
+        through, directly = await asyncio.gather(
+            shop.through(provider, target), shop.directly(provider, target)
+        )
+
+        assert through == directly, target
+    counts = shop.sandbox.counts(provider)
+
+    assert counts.requests - LISTS < 0.8 * LISTS
