@@ -3,8 +3,8 @@
 Once a second it looks at the answers that are used, and at those of the `warm:` lists. What is due
 is fetched, that first which saves most for its cost, as long as every limit has room to spare
 (`core.surplus`), nobody waits for the upstream, and it is not on hold. A refresh never waits for
-quota. An answer is hot if it was used `HOT` times since it came; what was used less is let end, and
-forgotten.
+quota; where members share a call, it takes the family along (`riders`). An answer is hot if it was
+used `HOT` times since it came; what was used less is let end, and forgotten.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Ahead:
             self._routes = parts.flow.routes
             self._warm(self._routes)
         planned: dict[str, dict[str, float]] = {}
-        due = [heat for heat in parts.flow.heats if await self._is_due(heat)]
+        due = [heat for heat in parts.flow.heats if _is_kept(heat) and await self._is_due(heat)]
         for heat in sorted(due, key=_worth, reverse=True):
             spent = planned.setdefault(heat.asked.match.upstream.name, {})
             if self._affords(heat.asked, spent):
@@ -83,7 +83,7 @@ class Ahead:
 
     async def _is_due(self, heat: Heat) -> bool:
         parts, now = self._parts, self._parts.now()
-        if now < heat.not_before or not (heat.warm or heat.asked.match.endpoint.refresh_ahead):
+        if now < heat.not_before:
             return False
         key = heat.asked.key
         entry = parts.cache.peek(key)
@@ -120,6 +120,11 @@ def wanted(routes: Routes, upstream: Upstream, path: str, secret: bytes = b"") -
     ask = asked(request, route, 0.0, secret)
     composed = composition(ask, routes)
     return (ask,) if composed is None else tuple(member for _, member in composed.members)
+
+
+def _is_kept(heat: Heat) -> bool:
+    """Whether an answer is refreshed ahead at all: others are counted for what shares calls."""
+    return heat.warm or heat.asked.match.endpoint.refresh_ahead
 
 
 def _worth(heat: Heat) -> float:

@@ -10,7 +10,9 @@ import pytest
 from proxy.ahead import Ahead, AheadParts, wanted
 from proxy.cache import Cache
 from proxy.core.model import Request
+from proxy.core.shapes import Batch
 from proxy.core.spending import Level
+from proxy.core.upstreams import Endpoint
 from tests.house import House, OpenLedger, Response, endpoint, upstream
 
 PRICE = endpoint("price", "/price", refresh_ahead=True)
@@ -33,9 +35,9 @@ class Ledger(OpenLedger):
 class Stage:
     """A house, and what refreshes ahead in it."""
 
-    def __init__(self, *warm: str) -> None:
+    def __init__(self, *warm: str, endpoints: tuple[Endpoint, ...] = (PRICE, PLAIN, LIVE)) -> None:
         self.ledger = Ledger()
-        self.house = House(upstream(PRICE, PLAIN, LIVE, warm=warm), ledger=self.ledger)
+        self.house = House(upstream(*endpoints, warm=warm), ledger=self.ledger)
         self.waiting = 0
         cache = Cache(self.house.first_level, self.house.store, self.house.tasks)
         flow = self.house.flow
@@ -143,6 +145,27 @@ async def test_the_hottest_go_first(stage: Stage) -> None:
     stage.ledger.used = 13
 
     assert await stage.look() == ["/price?ids=b", "/price?ids=c"]
+
+
+async def test_members_that_share_a_call_go_together() -> None:
+    """There is quota to spare for one call alone: it takes all of them along."""
+    shared = replace(PRICE, name="shared", batch=Batch("ids"))
+    stage = Stage(endpoints=(shared,))
+    body = Response(parts=(b'{"a":1.50,"b":2.50,"c":3.50,"d":4.50}',))
+    stage.house.provider.answers = deque([body])
+    await stage.look()
+    for name, times in (("d", 3), ("c", 4), ("a", 5), ("b", 6)):
+        await stage.use(times, f"/coingecko/price?ids={name}")
+    stage.house.clock += 55
+    stage.ledger.used = 14
+
+    assert [["a", "b", "c", "d"]] == [
+        sorted(target.partition("ids=")[2].split(",")) for target in await stage.look()
+    ]
+    answers = [await stage.house.ask(f"/coingecko/price?ids={name}") for name in "abcd"]
+
+    assert [0, 0, 0, 0] == [each.account.age for each in answers]
+    await stage.house.close()
 
 
 async def test_another_process_may_have_done_it(stage: Stage) -> None:
