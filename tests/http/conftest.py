@@ -13,9 +13,11 @@ import uvloop
 from proxy.answer import Account, Answer
 from proxy.changes import Changes
 from proxy.core.model import Entry, Request, Verdict
+from proxy.http.client import Client, open_client
 from proxy.http.front import Bounds, Front
 from proxy.http.listeners import Address, open_socket, serve_on
 from proxy.http.patience import Patience
+from tests.http.providing import Provider, providing
 from tests.shelf import Shelf
 
 ACCELERATE = os.environ.get("QUOTA_PROXY_ACCELERATOR", "true") == "true"
@@ -169,3 +171,16 @@ def pytest_asyncio_loop_factories(
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run each test of the room on asyncio's own loop and on uvloop: the proxy runs on both."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with providing() as it:
+        yield it
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    opened = open_client()
+    yield opened
+    await opened.close()

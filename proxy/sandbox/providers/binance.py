@@ -10,11 +10,11 @@ from typing import Any
 
 from proxy.sandbox.limits import Ban, Limit
 from proxy.sandbox.market import Market, decimals
-from proxy.sandbox.provider import Answer, Call, Provider, Reply, Route, json_reply, whole
+from proxy.sandbox.provider import Call, Provider, Reply, Route, json_reply, whole
 from proxy.sandbox.providers import binance_account as account
 from proxy.sandbox.providers import binance_market as shared
 from proxy.sandbox.providers.binance_account import ORDERING, signed
-from proxy.sandbox.providers.binance_market import Exchange, Pair, error, millis
+from proxy.sandbox.providers.binance_market import Exchange, Pair, error, millis, of_pair
 
 QUOTES = (("USDT", 300), ("BTC", 40), ("ETH", 20), ("USDC", 40), ("BNB", 15))
 ORDER_TYPES = (
@@ -197,19 +197,6 @@ def _average(call: Call, market: Market, pair: Pair) -> Reply:
     return json_reply({"mins": 5, "price": price, "closeTime": millis(call, at)})
 
 
-def _of_pair(answer: Any) -> Answer:
-    """Return an answer that needs `symbol` first."""
-
-    def found(call: Call, market: Market) -> Reply:
-        pair = shared.one_symbol(call, exchange(market))
-        if isinstance(pair, Reply):
-            return pair
-        reply: Reply = answer(call, market, pair)
-        return reply
-
-    return found
-
-
 # --- tickers --------------------------------------------------------------------------------
 
 
@@ -273,13 +260,13 @@ ROUTES = (
     Route(f"{V3}/ping", _ping, 1),
     Route(f"{V3}/time", _time, 1),
     Route(f"{V3}/exchangeInfo", _exchange_info, 20),
-    Route(f"{V3}/depth", _of_pair(_depth), depth_weight),
-    Route(f"{V3}/trades", _of_pair(_trades), 25),
-    Route(f"{V3}/historicalTrades", _of_pair(_trades), 25),
-    Route(f"{V3}/aggTrades", _of_pair(_aggregates), 4),
-    Route(f"{V3}/klines", _of_pair(_klines), 2),
-    Route(f"{V3}/uiKlines", _of_pair(_klines), 2),
-    Route(f"{V3}/avgPrice", _of_pair(_average), 2),
+    Route(f"{V3}/depth", of_pair(exchange, _depth), depth_weight),
+    Route(f"{V3}/trades", of_pair(exchange, _trades), 25),
+    Route(f"{V3}/historicalTrades", of_pair(exchange, _trades), 25),
+    Route(f"{V3}/aggTrades", of_pair(exchange, _aggregates), 4),
+    Route(f"{V3}/klines", of_pair(exchange, _klines), 2),
+    Route(f"{V3}/uiKlines", of_pair(exchange, _klines), 2),
+    Route(f"{V3}/avgPrice", of_pair(exchange, _average), 2),
     Route(f"{V3}/ticker/24hr", _day, day_weight),
     Route(f"{V3}/ticker/price", _price, price_weight),
     Route(f"{V3}/ticker/bookTicker", _book, price_weight),

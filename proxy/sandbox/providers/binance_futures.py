@@ -17,7 +17,7 @@ from proxy.sandbox.provider import Answer, Call, Provider, Reply, Route, json_re
 from proxy.sandbox.providers import binance_market as shared
 from proxy.sandbox.providers.binance_futures_account import ROUTES as ACCOUNT
 from proxy.sandbox.providers.binance_futures_account import by_symbol, exchange
-from proxy.sandbox.providers.binance_market import Pair, millis
+from proxy.sandbox.providers.binance_market import Pair, millis, of_pair
 
 PERPETUAL_END = 4_133_404_800_000
 EIGHT_HOURS = 28_800
@@ -162,19 +162,6 @@ def _klines(call: Call, market: Market, pair: Pair) -> Reply:
 def _pair_klines(call: Call, market: Market) -> Reply:
     pair = exchange(market).pairs.get(call.query.get("pair", ""))
     return _klines(call, market, pair) if pair else shared.error(-1121, "Invalid symbol.")
-
-
-def _of_pair(answer: Any) -> Answer:
-    """Return an answer that needs `symbol` first."""
-
-    def found(call: Call, market: Market) -> Reply:
-        pair = shared.one_symbol(call, exchange(market))
-        if isinstance(pair, Reply):
-            return pair
-        reply: Reply = answer(call, market, pair)
-        return reply
-
-    return found
 
 
 def _each(shape: Any) -> Answer:
@@ -351,13 +338,13 @@ ROUTES = (
     Route(f"{V1}/time", _time, 1),
     Route(f"{V1}/exchangeInfo", _exchange_info, 1),
     Route("/dapi/v1/exchangeInfo", _coin_margined, 1),
-    Route(f"{V1}/depth", _of_pair(_depth), depth_weight),
-    Route(f"{V1}/trades", _of_pair(_trades), 5),
-    Route(f"{V1}/historicalTrades", _of_pair(_trades), 200),
-    Route(f"{V1}/aggTrades", _of_pair(_aggregates), 20),
-    Route(f"{V1}/klines", _of_pair(_klines), kline_weight),
-    Route(f"{V1}/markPriceKlines", _of_pair(_klines), kline_weight),
-    Route(f"{V1}/premiumIndexKlines", _of_pair(_klines), kline_weight),
+    Route(f"{V1}/depth", of_pair(exchange, _depth), depth_weight),
+    Route(f"{V1}/trades", of_pair(exchange, _trades), 5),
+    Route(f"{V1}/historicalTrades", of_pair(exchange, _trades), 200),
+    Route(f"{V1}/aggTrades", of_pair(exchange, _aggregates), 20),
+    Route(f"{V1}/klines", of_pair(exchange, _klines), kline_weight),
+    Route(f"{V1}/markPriceKlines", of_pair(exchange, _klines), kline_weight),
+    Route(f"{V1}/premiumIndexKlines", of_pair(exchange, _klines), kline_weight),
     Route(f"{V1}/continuousKlines", _pair_klines, kline_weight),
     Route(f"{V1}/indexPriceKlines", _pair_klines, kline_weight),
     Route(f"{V1}/premiumIndex", _each(_premium), by_symbol(1, 10)),
@@ -365,13 +352,13 @@ ROUTES = (
     Route(f"{V1}/ticker/price", _each(_price), by_symbol(1, 2)),
     Route("/fapi/v2/ticker/price", _each(_price), by_symbol(1, 2)),
     Route(f"{V1}/ticker/bookTicker", _each(_book), by_symbol(2, 5)),
-    Route(f"{V1}/openInterest", _of_pair(_open_interest), 1),
+    Route(f"{V1}/openInterest", of_pair(exchange, _open_interest), 1),
     Route(f"{V1}/fundingRate", _funding_rates, 0, FUNDING),
     Route(f"{V1}/fundingInfo", _funding_info, 0, FUNDING),
     Route("/futures/data/{kind}", _data, 0, ("data",)),
     Route(f"{V1}/indexInfo", _index_info, 1),
     Route(f"{V1}/assetIndex", _asset_index, by_symbol(1, 10)),
-    Route(f"{V1}/constituents", _of_pair(_constituents), 2),
+    Route(f"{V1}/constituents", of_pair(exchange, _constituents), 2),
     Route(f"{V1}/insuranceBalance", _insurance, 1),
     *ACCOUNT,
 )

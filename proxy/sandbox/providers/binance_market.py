@@ -7,7 +7,7 @@ milliseconds, or microseconds where `X-MBX-TIME-UNIT: MICROSECOND` asks for them
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from proxy.core.fields import Fields
 from proxy.sandbox.candles import INTERVALS, spans
 from proxy.sandbox.limits import Counted, Refused
 from proxy.sandbox.market import DAY, Candle, Market, decimals, tick_places
-from proxy.sandbox.provider import Call, Reply, json_reply, whole
+from proxy.sandbox.provider import Answer, Call, Reply, json_reply, whole
 
 NO_STORE: Fields = (
     ("Cache-Control", "no-cache, no-store, must-revalidate"),
@@ -148,6 +148,18 @@ def one_symbol(call: Call, exchange: Exchange) -> Pair | Reply:
         text = "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."
         return error(-1102, text)
     return _known(symbol, exchange)
+
+
+def of_pair(
+    exchange: Callable[[Market], Exchange], answer: Callable[[Call, Market, Pair], Reply]
+) -> Answer:
+    """Return an answer that needs `symbol` first."""
+
+    def found(call: Call, market: Market) -> Reply:
+        pair = one_symbol(call, exchange(market))
+        return pair if isinstance(pair, Reply) else answer(call, market, pair)
+
+    return found
 
 
 def asked_symbols(call: Call, exchange: Exchange) -> list[Pair] | Pair | Reply:
