@@ -68,9 +68,9 @@ class Lists:
         batch = batch_of(ask)
         if ask.request.client.limits or not batch.riders:
             return []
-        due = [rider for rider in self._riders.due(family) if rider.member not in members]
+        ready = [rider for rider in self._riders.ready(family) if rider.member not in members]
         room = max(0, batch.most - len(members))
-        for riders in (due if batch.all else [], due[:room] if batch.parameter else []):
+        for riders in (ready if batch.all else [], ready[:room] if batch.parameter else []):
             if riders and self._may_ride(ask, members, riders):
                 return riders
         return []
@@ -81,7 +81,7 @@ class Lists:
         more = spent(bill) - spent(self.bill(ask, members))
         if more <= 0:
             return True
-        alone = sum(spent(each.asked.bill()) for each in riders)
+        alone = sum(spent(each.asked.bill()) for each in riders if each.due)
         return more < alone and surplus.spare(bill, self._levels(bill.upstream), {})
 
     def _asked(self, ask: Asked, members: Members) -> Asked:

@@ -1,12 +1,12 @@
-"""Riders: members that a shared call takes along, because they are asked for and half way through.
+"""Riders: members that a shared call takes along, because they will be asked for again.
 
 A member that was asked for lately will be again. When a call leaves for others of its family, and
 takes one more for nothing, it comes back as old as they are: so the members of a family end
 together, and one call serves them all, where each would have had one of its own. Which of them may
 go, and how many, says `gatherings`; a rider delays nobody, and nobody else pays for it.
 
-A rider has a good answer that is stored here, was used within `LATELY` of its TTLs, and has had
-`HALF` of its present one. What has gone cold is forgotten, so nothing is fetched for nobody.
+A rider has a good answer that is stored here and not `YOUNG`, and was used within `LATELY` of its
+TTLs. What has gone cold is forgotten, so nothing is fetched for nobody.
 """
 
 from collections import OrderedDict
@@ -18,8 +18,10 @@ from proxy.asked import Asked
 from proxy.core.model import Entry
 from proxy.heats import Heats
 
+YOUNG: Final = 0.1
+"""Share of its TTL that a rider has had: it is not worth its octets before."""
 HALF: Final = 0.5
-"""Share of its TTL that a rider has had."""
+"""Share of it from which on one is due: its own call would come soon."""
 LATELY: Final = 10.0
 """TTLs for which one that is not used rides on."""
 MOST_FAMILIES: Final = 256
@@ -40,6 +42,8 @@ class Rider:
     """When it was last known to have been used (the entries' clock)."""
     hits: int
     """Its heat then."""
+    due: bool = False
+    """It is half way through its TTL."""
 
 
 class Riders:
@@ -68,8 +72,8 @@ class Riders:
         if len(self._families) > MOST_FAMILIES:
             self._families.popitem(last=False)
 
-    def due(self, family: str) -> list[Rider]:
-        """Return those who may ride, the last used first."""
+    def ready(self, family: str) -> list[Rider]:
+        """Return those who may ride: first who is due, of these first who was used last."""
         known = self._families.get(family)
         if known is None:
             return []
@@ -83,9 +87,10 @@ class Riders:
                 rider.used_at, rider.hits = now, heat.hits
             if now - rider.used_at > LATELY * ttl:
                 del known[rider.member]
-            elif entry.age(now) >= HALF * ttl:
+            elif entry.age(now) >= YOUNG * ttl:
+                rider.due = entry.age(now) >= HALF * ttl
                 found.append(rider)
-        return sorted(found, key=lambda rider: -rider.used_at)
+        return sorted(found, key=lambda rider: (not rider.due, -rider.used_at))
 
     def forget(self, family: str) -> None:
         """Forget a family: one of its members spoils calls, and nobody knows which."""

@@ -31,20 +31,20 @@ ROUTES = Routes(
 )
 
 
-class Due(Riders):
-    """Riders of whom the test says who is due."""
+class Ready(Riders):
+    """Riders of whom the test says who may ride; capitals are due."""
 
     def __init__(self, *names: str) -> None:
         super().__init__(Heats(), lambda _: None, lambda: 0.0)
         self.names = names
 
-    def due(self, family: str) -> list[Rider]:
+    def ready(self, family: str) -> list[Rider]:
         path = family.split(":")[1]
-        return [Rider(name, ask(path, name), 0.0, 0) for name in self.names]
+        return [Rider(name, ask(path, name), 0.0, 0, name.isupper()) for name in self.names]
 
 
-def lists(*due: str) -> Lists:
-    made = Lists(Due(*due), lambda _: ())
+def lists(*ready: str) -> Lists:
+    made = Lists(Ready(*ready), lambda _: ())
     made.configure(ROUTES)
     return made
 
@@ -89,21 +89,23 @@ def test_few_may_cost_less_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "due", "riding"),
+    ("path", "ready", "riding"),
     [
         ("weighed", "B", ""),
         ("weighed", "BC", "BC"),
         ("weighed", "BCDE", "BCDE"),
+        ("weighed", "Bcde", ""),
+        ("weighed", "BCde", "BCde"),
         ("day", "BCDE", ""),
         ("ticker", "BC", ""),
-        ("free", "B", "B"),
+        ("free", "b", "b"),
         ("free", "BCDE", "BCD"),
     ],
 )
-def test_who_rides(path: str, due: str, riding: str) -> None:
-    """For nothing, or for less than alone; no more than a call takes; unless `riders: false`."""
+def test_who_rides(path: str, ready: str, riding: str) -> None:
+    """For nothing, or where those due cost more alone; no more than fit; or `riders: false`."""
     family = lists().family(ask(path))
-    found = lists(*due).riders(family, ask(path), ("A",))
+    found = lists(*ready).riders(family, ask(path), ("A",))
 
     assert [*riding] == [each.member for each in found]
 

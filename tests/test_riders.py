@@ -38,7 +38,7 @@ def ticker(name: str) -> str:
     return f"/coingecko/ticker?symbol={name}"
 
 
-async def test_half_way_through_it_rides_along(house: Shop) -> None:
+async def test_it_rides_along(house: Shop) -> None:
     """It costs no more than the call that leaves, and is as young as what that brings."""
     await house.ask(prices("a"))
     house.clock += 31
@@ -51,9 +51,9 @@ async def test_half_way_through_it_rides_along(house: Shop) -> None:
 
 
 async def test_what_is_young_stays(house: Shop) -> None:
-    """Less than half its TTL has passed: it would gain little."""
+    """Less than a tenth of its TTL has passed: it would gain next to nothing."""
     await house.ask(prices("a"))
-    house.clock += 29
+    house.clock += 5
     await house.ask(prices("b"))
 
     assert [["a"], ["b"]] == house.shop.asked
@@ -82,14 +82,14 @@ async def test_a_use_keeps_it_warm(house: Shop) -> None:
 
 
 async def test_no_more_than_a_call_takes(house: Shop) -> None:
-    """Those used last go first; who has no room stays."""
+    """Who is due goes first, of those who was used last; who has no room stays."""
     for name in "abcde":
         await house.ask(prices(name))
         house.clock += 1
-    house.clock += 29
+    house.clock += 28
     await house.ask(prices("z"))
 
-    assert house.shop.asked[-1] == ["z", "e", "d", "c"]
+    assert house.shop.asked[-1] == ["z", "d", "c", "b"]
 
 
 async def test_who_is_to_be_asked_for_takes_the_place(house: Shop) -> None:
@@ -116,6 +116,16 @@ async def test_a_dearer_list_goes_from_surplus_alone(
     await house.ask("/coingecko/weighed?symbol=C")
 
     assert ["C", *["A", "B"] * rides] == sorted(house.shop.asked[-1], key="CAB".index)
+
+
+async def test_a_dearer_list_is_not_sent_for_the_young(house: Shop) -> None:
+    """Riders that are not half way through would not cost a call of their own for long."""
+    for name in "AB":
+        await house.ask(f"/coingecko/weighed?symbol={name}")
+    house.clock += 29
+    await house.ask("/coingecko/weighed?symbol=C")
+
+    assert house.shop.asked[-1] == ["C"]
 
 
 async def test_a_dearer_list_is_not_sent_for_one(house: Shop) -> None:
