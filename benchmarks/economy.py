@@ -1,6 +1,6 @@
 """What bots cost the provider behind each cache, and how old and how late their answers are.
 
-    python benchmarks/economy.py [--minutes 6] [--only NAME …] [--latency 0.02]
+    python benchmarks/economy.py [--minutes 6] [--only NAME …] [--latency 0.02] [--pause 2]
 
 An hour of fifty bots (`economy_trace`), replayed ten times as fast against providers that enforce
 their limits (`economy_provider`): with no proxy, through nginx, through Varnish, and through this
@@ -32,8 +32,8 @@ from typing import TypeAlias
 import aiohttp
 import uvloop
 from economy_provider import NAMES, moment
-from economy_settings import ours, rules, steps
-from economy_trace import COMPRESSION, HOUR, Kind, Question, trace
+from economy_settings import floor, ours, rules, steps
+from economy_trace import COMPRESSION, HOUR, PAUSE, Kind, Question, trace
 from peers import nginx, varnish
 from stage import LOAD_CPU, ROOT, await_answer, free_port, running
 from yarl import URL
@@ -277,8 +277,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=HOUR / COMPRESSION / 60)
     parser.add_argument("--only", nargs="*", default=[], help="contenders, by name")
     parser.add_argument("--latency", type=float, default=0.02, help="of the providers, in seconds")
+    parser.add_argument("--pause", type=float, default=PAUSE, help="between a bot's questions")
     options = parser.parse_args()
-    questions = trace(options.minutes * 60 * COMPRESSION)
+    questions = trace(options.minutes * 60 * COMPRESSION, options.pause)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {LOAD_CPU})
     print(head())
@@ -293,6 +294,7 @@ def main() -> int:
     last = next(reversed(results), "")
     if "nginx" in results and last not in {"nginx", "varnish", "no proxy"}:
         print("\n".join(verdict(results["nginx"], results[last])))
+    print(f"candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
     return 0
 
 

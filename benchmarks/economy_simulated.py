@@ -1,6 +1,6 @@
 """The economy benchmark in simulated time: the same trace, an hour of it in a minute or two.
 
-    python benchmarks/economy_simulated.py [--minutes 60] [--only NAME …] [--latency 0.2]
+    python benchmarks/economy_simulated.py [--minutes 60] [--only NAME …] [--pause 2]
 
 The proxy is the real one from the flow inwards (cache, queues, gatherings, ledger in memory), with
 the shipped files; sockets and stores are left out, and nothing is compressed. nginx is modelled:
@@ -27,7 +27,7 @@ import yaml
 from economy import Heard, Row, head, shown, told_by, verdict, weighed
 from economy_provider import NAMES
 from economy_settings import PROXY, floor, rules, shipped, steps, without
-from economy_trace import HOUR, MINUTES, Question, trace
+from economy_trace import HOUR, MINUTES, PAUSE, Question, trace
 
 from proxy.accounts import Accounts
 from proxy.ahead import Ahead, AheadParts
@@ -300,8 +300,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=HOUR / 60)
     parser.add_argument("--only", nargs="*", default=[], help="contenders, by name")
     parser.add_argument("--latency", type=float, default=0.2, help="of the providers, in seconds")
+    parser.add_argument("--pause", type=float, default=PAUSE, help="between a bot's questions")
     options = parser.parse_args()
-    questions = trace(options.minutes * 60)
+    questions = trace(options.minutes * 60, options.pause)
     contenders = {
         "nginx": nginx,
         **{name: partial(ours, features=features) for name, features in steps()},

@@ -56,15 +56,18 @@ class Question:
     """Milliseconds, compressed, before the asking, for a `startTime` that is added then."""
 
 
-def trace(seconds: float = HOUR) -> list[Question]:
-    """Return the questions of all bots in the first so many seconds, in order."""
+def trace(seconds: float = HOUR, pause: float = PAUSE) -> list[Question]:
+    """Return the questions of all bots in the first so many seconds, in order.
+
+    A bot asks once in `pause` seconds, on average.
+    """
     coins = [asset for asset in Market().assets if asset.symbol not in STABLE][:COINS]
     weights = list(accumulate(1 / rank for rank in range(1, len(coins) + 1)))
     asked: list[Question] = []
     for number in range(BOTS):
         random = Random(f"{SEED} {number}")
         bot = _Bot(number, [(each.id, f"{each.symbol}USDT") for each in coins], weights, random)
-        asked += bot.asks(HOUR)
+        asked += bot.asks(HOUR, pause)
     asked.sort(key=lambda question: question.at)
     return [question for question in asked if question.at < seconds]
 
@@ -76,13 +79,13 @@ class _Bot:
     weights: list[float]
     random: Random
 
-    def asks(self, seconds: float) -> Iterator[Question]:
-        at = self.random.expovariate(1 / PAUSE)
+    def asks(self, seconds: float, pause: float) -> Iterator[Question]:
+        at = self.random.expovariate(1 / pause)
         while at < seconds:
             kind = self.random.choices(tuple(SHARES), tuple(SHARES.values()))[0]
             target, since = self._candles() if kind is Kind.CANDLES else (self._prices(kind), 0)
             yield Question(at, kind, target, since)
-            at += self.random.expovariate(1 / PAUSE)
+            at += self.random.expovariate(1 / pause)
 
     def _prices(self, kind: Kind) -> str:
         count = self.random.randint(2, LONGEST_LIST) if kind is Kind.LISTS else 1
