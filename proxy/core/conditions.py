@@ -4,8 +4,8 @@
   looked at (RFC 9110 section 13.2.2). They are answered from what is stored (RFC 9111 4.3.2).
 - A reply without Last-Modified is compared by its Date, else by when it came.
 - Our own conditions name every variant that a 304 may confirm (RFC 9111 section 4.3.1).
-- A 304 confirms the variant whose entity tag it names; or, naming none, the one that was asked
-  about (section 4.3.4).
+- A 304 confirms the variant whose entity tag it names; or, naming none that is known, the one that
+  was asked about, which by the letter it does then not update (section 4.3.4).
 """
 
 import re
@@ -54,6 +54,17 @@ def confirmed(stored: tuple[Entry, ...], chosen: Entry | None, answer: Fields) -
     if chosen is not None:
         return chosen
     return stored[0] if len(stored) == 1 else None
+
+
+def names_another(answer: Fields, entry: Entry) -> bool:
+    """Return whether a 304 with these fields speaks of something else than `entry`.
+
+    It may then not be used to update it (RFC 9111 section 4.3.4).
+    """
+    tag, own = first(answer, "etag"), first(entry.fields, "etag")
+    if tag is None:
+        return False
+    return strong(tag) if own is None else opaque(tag) != opaque(own)
 
 
 def same_representation(stored: Entry, answer: Fields) -> bool:

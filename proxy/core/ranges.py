@@ -9,7 +9,7 @@ import zlib
 from dataclasses import replace
 from typing import Final
 
-from proxy.core import conditions
+from proxy.core import conditions, dates
 from proxy.core.fields import first, without
 from proxy.core.model import Entry, Reply, Request
 
@@ -63,7 +63,19 @@ def _current(entry: Entry, request: Request) -> bool:
     if condition.startswith(('"', "W/")):
         return tag is not None and conditions.strong(tag) and condition == tag.strip()
     modified = first(entry.fields, "last-modified")
-    return modified is not None and condition == modified.strip()
+    return modified is not None and condition == modified.strip() and _settled(entry, modified)
+
+
+def _settled(entry: Entry, modified: str) -> bool:
+    """Return whether a modification time is a strong validator (RFC 9110 section 8.8.2.2).
+
+    Within the second of its Date the origin may have changed the representation once more.
+    """
+    since, date = (
+        None if value is None else dates.parse(value, entry.received_at)
+        for value in (modified, first(entry.fields, "date"))
+    )
+    return since is not None and date is not None and date >= since + 1.0
 
 
 def _identity(reply: Reply) -> bytes:

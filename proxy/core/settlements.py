@@ -174,6 +174,8 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
     entry = conditions.confirmed(plan.stored, chosen, fetched.reply.fields)
     if not plan.validators or entry is None:
         return _unasked(exchange, plan, fetched)
+    if exchange.obey and conditions.names_another(fetched.reply.fields, entry):
+        return _unchanged(exchange, entry)
     fresh = storing.freshened(
         exchange.endpoint,
         entry,
@@ -198,6 +200,18 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
         stored=True,
         forward_status=_NOT_MODIFIED,
         age=fresh.age(exchange.now),
+    )
+
+
+def _unchanged(exchange: _Exchange, entry: Entry) -> Settlement:
+    """Settle a 304 that names another: it is no answer to others, and nothing is made of it."""
+    return Settlement(
+        entry,
+        Nothing(),
+        Verdict.REVALIDATED,
+        shareable=False,
+        forward_status=_NOT_MODIFIED,
+        age=entry.age(exchange.now),
     )
 
 

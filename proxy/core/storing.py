@@ -13,7 +13,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from proxy.core import candles, directives, freshness, stretching, variants
+from proxy.core import candles, dates, directives, freshness, stretching, variants
 from proxy.core.fields import Fields, first, values, without
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.upstreams import Endpoint
@@ -79,7 +79,7 @@ def entry(
         key=variants.variant_key(key, reply.fields, request) if obey else key,
         status=reply.status,
         reason=reply.reason,
-        fields=stored_fields(endpoint.policy, reply.fields, dropped),
+        fields=_dated(stored_fields(endpoint.policy, reply.fields, dropped), fetched),
         body=reply.body,
         encoding=reply.encoding,
         requested_at=fetched.requested_at,
@@ -123,7 +123,7 @@ def freshened(
 
     The new fields replace the stored ones, but for those that describe the body we hold.
     """
-    new = stored_fields(endpoint.policy, fetched.reply.fields, dropped)
+    new = _dated(stored_fields(endpoint.policy, fetched.reply.fields, dropped), fetched)
     new = without(new, _DESCRIBE_BODY)
     named = {name.lower() for name, _ in new}
     fields = stored_fields(endpoint.policy, without(stored.fields, named) + new, dropped)
@@ -175,6 +175,13 @@ def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fi
         return kept
     control = directives.of_reply(fields)
     return without(kept, control.names("private") | control.names("no-cache"))
+
+
+def _dated(fields: Fields, fetched: Fetched) -> Fields:
+    """Return the fields, dated when they came where they do not say (RFC 9110 section 6.6.1)."""
+    if first(fields, "date") is not None:
+        return fields
+    return (*fields, ("Date", dates.format_date(fetched.received_at)))
 
 
 # ── Obstacles ──

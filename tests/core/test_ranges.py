@@ -14,6 +14,7 @@ NOW = 1_763_000_000.0
 BODY = b"0123456789A"
 TAG = ("ETag", '"t"')
 DATE = "Wed, 12 Nov 2025 00:00:00 GMT"
+LATER = "Wed, 12 Nov 2025 00:00:01 GMT"
 
 
 def part(asked: Fields, *fields: tuple[str, str], method: str = "GET", status: int = 200,
@@ -65,8 +66,11 @@ IF_RANGE = [
     ('W/"t"', (("ETag", 'W/"t"'),), False),
     ('"t"', (("ETag", 'W/"t"'),), False),
     ('"t"', (), False),
-    (DATE, (("Last-Modified", DATE),), True),
-    (DATE, (("Last-Modified", "Wed, 12 Nov 2025 00:00:01 GMT"),), False),
+    (DATE, (("Last-Modified", DATE), ("Date", LATER)), True),
+    (DATE, (("Last-Modified", DATE), ("Date", DATE)), False),  # 8.8.2.2: weak within a second
+    (DATE, (("Last-Modified", DATE), ("Date", "then")), False),
+    (DATE, (("Last-Modified", DATE),), False),
+    (DATE, (("Last-Modified", LATER), ("Date", LATER)), False),
     (DATE, (TAG,), False),
     ("", (TAG,), False),
 ]

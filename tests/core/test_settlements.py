@@ -41,6 +41,7 @@ from tests.core.settling import (
 )
 
 Rules: TypeAlias = dict[str, object]
+MODIFIED = ("Last-Modified", "Wed, 12 Nov 2025 00:00:00 GMT")
 
 RESCUE: list[tuple[Outcome, str, str, str]] = [
     # outcome, with a fallback, its detail, without one
@@ -221,6 +222,36 @@ def test_a_304_names_the_variant_it_confirms() -> None:
     assert made.write.index is not None
     listed = variants.listed(made.write.index)
     assert listed == (made.write.entry.key, "k~1", "k~2")
+
+
+NAMELESS: list[tuple[str, Policy, Fields, Fields, str]] = [
+    # RFC section, policy, validators of what is stored, the 304's, what comes of it
+    ("9111 4.3.4", OBEY, (TAG,), (("ETag", '"b"'),), "REVALIDATED 200 nothing"),
+    ("9111 4.3.4", OBEY, (TAG,), (("ETag", 'W/"b"'),), "REVALIDATED 200 nothing"),
+    ("9111 4.3.4", OBEY, (TAG,), (("ETag", 'W/"a"'),), "REVALIDATED 200 touch"),
+    ("9111 4.3.4", OBEY, (TAG,), (), "REVALIDATED 200 touch"),
+    ("9111 4.3.4", OBEY, (MODIFIED,), (TAG,), "REVALIDATED 200 nothing"),
+    ("9111 4.3.4", OBEY, (MODIFIED,), (("ETag", 'W/"a"'),), "REVALIDATED 200 touch"),
+    ("9111 4.3.4", OBEY, (MODIFIED,), (MODIFIED,), "REVALIDATED 200 touch"),
+    ("contract", CAP, (TAG,), (("ETag", '"b"'),), "REVALIDATED 200 touch"),
+    ("contract", IGNORE, (TAG,), (("ETag", '"b"'),), "REVALIDATED 200 touch"),
+]
+
+
+@pytest.mark.parametrize(("section", "policy", "held", "named", "expected"), NAMELESS)
+def test_a_304_that_names_another_updates_nothing(
+    section: str, policy: Policy, held: Fields, named: Fields, expected: str
+) -> None:
+    """By the letter it speaks of what is not stored; what we asked about still answers.
+
+    Under `ignore` and `cap` a call is not spent again on an origin that spells its tags twice.
+    """
+    old = entry(100, *held)
+    plan = Fetch(validators=(("If-None-Match", '"a"'),), stored=(old,), fallback=old)
+    made = settled(fetched(304, *named), plan, endpoint(policy))
+
+    assert expected == word(made)
+    assert ("nothing" in expected) == (made.reply is old and not made.shareable)
 
 
 def test_a_304_that_confirms_nobody_is_no_answer() -> None:

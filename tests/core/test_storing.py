@@ -6,7 +6,7 @@ import pytest
 
 from proxy.core import storing
 from proxy.core.dates import format_date
-from proxy.core.fields import Fields, first
+from proxy.core.fields import Fields, first, values
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.storing import Unstorable
 from proxy.core.upstreams import Endpoint
@@ -41,6 +41,10 @@ def stored(
 
 def cc(value: str) -> tuple[str, str]:
     return ("Cache-Control", value)
+
+
+def dated(seconds: float) -> tuple[str, str]:
+    return ("Date", format_date(NOW + seconds))
 
 
 AUTHORIZED = ("Authorization", "Bearer x")
@@ -308,6 +312,36 @@ def test_a_304_makes_an_entry_young() -> None:
     assert fresh.flags == {"must-revalidate"}
     assert first(fresh.fields, "x") == "1"
     assert (fresh.body, fresh.status, fresh.key) == (made.body, 200, "k")
+
+
+DATED: list[tuple[str, Policy, Fields, Fields, tuple[float, float]]] = [
+    # RFC section, policy, the reply's Date, a 304's 90 seconds later, seconds that are stored
+    ("9110 6.6.1", Policy.OBEY, (), (), (0, 90)),
+    ("9110 6.6.1", Policy.CAP, (), (), (0, 90)),
+    ("9110 6.6.1", Policy.IGNORE, (), (), (0, 90)),
+    ("9110 6.6.1", Policy.OBEY, (dated(-5),), (), (-5, 90)),
+    ("9110 6.6.1", Policy.OBEY, (), (dated(80),), (0, 80)),
+    ("9110 6.6.1", Policy.OBEY, (dated(-5),), (dated(80),), (-5, 80)),
+]
+
+
+@pytest.mark.parametrize(("section", "policy", "first_date", "second_date", "expected"), DATED)
+def test_what_came_without_a_date_is_dated_when_it_came(
+    section: str,
+    policy: Policy,
+    first_date: Fields,
+    second_date: Fields,
+    expected: tuple[float, float],
+) -> None:
+    """Whoever takes it from here tells its age by it, on its day as well as after a 304."""
+    made = stored(endpoint(policy), 200, (cc("max-age=9"), JSON, *first_date))
+    assert isinstance(made, Entry)
+    confirmed = Fetched(Reply(304, "", second_date, b""), NOW + 90, NOW + 90)
+    fresh = storing.freshened(endpoint(policy), made, confirmed, OWN)
+
+    assert [values(each.fields, "date") for each in (made, fresh)] == [
+        (format_date(NOW + seconds),) for seconds in expected
+    ]
 
 
 def test_what_is_not_stored_goes_out_whole() -> None:
