@@ -26,7 +26,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage, StreamWriter
+from aiohttp.http import HttpVersion11, RawResponseMessage, StreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -255,6 +255,8 @@ def _framing_lie(message: RawResponseMessage) -> str | None:
         return "it has a transfer coding that is unknown"
     if codings and "Content-Length" in message.headers:
         return "it has two lengths"
+    if codings and message.version < HttpVersion11:
+        return "it has a transfer coding in HTTP/1.0"
     return None
 
 
