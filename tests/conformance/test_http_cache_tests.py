@@ -52,6 +52,7 @@ TODAY: Final[Mapping[str, str]] = {
 
 AGE = "RFC 9111 section 5.1: an invalid Age is ignored, and of several the first counts"
 SURROGATE = "Surrogate-Control never became a standard: RFC 9213 (CDN-Cache-Control) did"
+ANOTHER = "RFC 9111 section 4.3.4: a 304 whose tag is not the stored one's updates nothing"
 UNANSWERABLE = "asks for a field of an answer that the origin, which hangs up, never gives"
 VERSION_0_4_5: Final[Mapping[str, str]] = {
     **TODAY,
@@ -99,6 +100,7 @@ VERSION_0_4_5: Final[Mapping[str, str]] = {
         ),
         UNANSWERABLE,
     ),
+    "304-etag-update-response-ETag": ANOTHER,
 }
 """Likewise of the version on npm; the first four groups are asked for as required."""
 
