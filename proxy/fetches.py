@@ -24,7 +24,7 @@ from proxy.cache import Cache
 from proxy.calls import Answered, Call, CallResult, Calls
 from proxy.compositions import is_member
 from proxy.core import outbound, plans, variants
-from proxy.core.codings import GZIP, gunzip
+from proxy.core.codings import GZIP, verify
 from proxy.core.landings import Ending
 from proxy.core.model import (
     Denied,
@@ -263,7 +263,7 @@ class Fetches:
         try:
             whole = await arrival.whole(asked.match.endpoint.max_size)
             if whole is not None and head.encoding == GZIP:
-                await asyncio.to_thread(gunzip, whole)
+                await asyncio.to_thread(verify, whole)
         except (BrokenExchangeError, ValueError):
             return  # nothing broken is stored; its readers have seen it break
         else:

@@ -1,12 +1,16 @@
 """The gzip content coding (RFC 9110 section 8.4.1.3): what came, checked to be whole."""
 
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.fields import Fields, first
 
 GZIP = "gzip"
 _WINDOW = 16 + zlib.MAX_WBITS
+LARGEST: Final = 128 * 1024 * 1024
+"""Bytes that a body may unpack to: a few kilobytes of gzip can say gigabytes."""
+_PIECE: Final = 4 * 1024 * 1024
 _NAMES = frozenset({"gzip", "x-gzip"})
 
 
@@ -49,17 +53,37 @@ def gunzip(body: bytes) -> bytes:
     """Return the content of a gzip body, of all its members.
 
     Raises:
-        ValueError: it is not gzip, or was cut short.
+        ValueError: it is not gzip, was cut short, or unpacks to more than `LARGEST`.
 
     """
-    parts = []
+    return b"".join(_pieces(body))
+
+
+def verify(body: bytes) -> None:
+    """See that `gunzip` would return, in little memory.
+
+    Raises:
+        ValueError: as `gunzip` does.
+
+    """
+    for _ in _pieces(body):
+        pass
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    unpacked = 0
     try:
         while body:
             stream = zlib.decompressobj(_WINDOW)
-            parts.append(stream.decompress(body))
-            if not stream.eof:
-                raise ValueError("the gzip body was cut short")
+            while not stream.eof:
+                piece = stream.decompress(body, _PIECE)
+                body = stream.unconsumed_tail
+                if not piece and not body and not stream.eof:
+                    raise ValueError("the gzip body was cut short")
+                unpacked += len(piece)
+                if unpacked > LARGEST:
+                    raise ValueError(f"the gzip body unpacks to more than {LARGEST} bytes")
+                yield piece
             body = stream.unused_data.lstrip(b"\0")
     except zlib.error as error:
         raise ValueError(f"not a gzip body: {error}") from error
-    return b"".join(parts)
