@@ -12,7 +12,7 @@ from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.landings import NONE, Ending, Landed
 from proxy.core.model import Denied, Entry, Failed, Failure
-from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
+from proxy.core.spending import Bill, Granted, Level, Outlook, Receipt, Settled
 from proxy.core.upstreams import Upstream
 
 
@@ -129,6 +129,10 @@ class Ledger(Protocol):
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""
+        ...
+
+    def outlook(self, upstream: str, bucket: str) -> Outlook | None:
+        """Return what may be spent of a count and when more comes, as last known; makes no call."""
         ...
 
     def held_for(self, upstream: str) -> float:

@@ -24,9 +24,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from proxy.contention import Contention
+from proxy.core.backlogs import Waiter
+from proxy.core.fair_shares import Standing
 from proxy.core.model import Client, Denied
 from proxy.core.spending import Bill, Granted, Settled, is_own
-from proxy.core.waiting import Waiter, WaitingLine, earliest
+from proxy.core.waiting import WaitingLine, earliest
 from proxy.ports import Ledger
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
@@ -106,17 +109,28 @@ class _Line:
             resets_in=max(0.0, self.denied.resets_in - passed),
         )
 
-    def in_time(self, cost: float, ahead: float, deadline: float) -> bool:
-        """Whether `cost` behind `ahead` could still be granted by `deadline`, at the best."""
+    def in_time(self, waiter: Waiter, ahead: float, now: float) -> bool:
+        """Whether it could still be served behind `ahead` by its deadline, at the best.
+
+        What others will ask of their shares stands ahead of who has had its own.
+        """
+        shares = self.waiting.shares
+        if shares is None or self.waiting.standing(waiter, now) is Standing.BEHIND:
+            return self._comes(waiter.cost + ahead, waiter.deadline)
+        wait = max(0.0, min(waiter.deadline, shares.ends) - now)
+        claims = shares.claims(waiter.client, waiter.priority, wait, now)
+        return self._comes(waiter.cost + ahead + claims, waiter.deadline)
+
+    def _comes(self, needed: float, deadline: float) -> bool:
         denied = self.denied
         if denied is None:
             return True
         if denied.hold and denied.soonest is None:
             return self.denied_at + denied.retry_after <= deadline
         if denied.returns:
-            soonest = earliest(denied.returns, cost + ahead)
-            # Beyond what is foreseen nothing can be promised, nor ruled out but by its end.
-            soonest = denied.returns[-1][0] if soonest is None else soonest
+            soonest = earliest(denied.returns, needed, denied.again)
+            if soonest is None:  # beyond what is foreseen nothing is promised before its end
+                soonest = denied.returns[-1][0]
         else:
             soonest = denied.retry_after if denied.soonest is None else denied.soonest
         return self.denied_at + soonest <= deadline
@@ -132,6 +146,7 @@ class Queues:
         self._time = time
         self._lines: dict[tuple[str, ...], _Line] = {}
         self._length: dict[str, int] = {}
+        self._contention = Contention(ledger.outlook, time)
 
     def length(self, upstream: str) -> int:
         """Return how many wait for the upstream's quota."""
@@ -150,14 +165,33 @@ class Queues:
         """
         shared = (charge.bucket for charge in bill.charges if charge.limit.of != "client")
         name = (bill.upstream, *sorted(shared))
+        who, level = patience.client, patience.level
+        self._contention.ask(bill, who, level)
         line = self._lines.get(name)
         if line is None or not len(line.waiting) or bill.urgent:
-            decision = await self._ledger.spend(bill)
-            if isinstance(decision, Granted) or patience.max_wait <= 0 or is_own(decision.limit):
+            decision = await self._decide(bill, who, level)
+            if isinstance(decision, Granted):
+                self._contention.grant(bill, who, level)
+                return decision
+            if patience.max_wait <= 0 or is_own(decision.limit):
                 return decision
             line = self._lines.get(name) or _Line()
             line.note(decision, self._time())
-        return await self._wait(name, line, bill, patience)
+        line.waiting.share(self._contention.shares(bill), self._time())
+        result = await self._wait(name, line, bill, patience)
+        if not isinstance(result, Granted) and not line.waiting.waits(who, level):
+            self._contention.miss(bill, who, level)
+        return result
+
+    async def _decide(self, bill: Bill, client: Client, priority: int) -> Granted | Denied:
+        """Ask the ledger, unless all that there may be is kept for others."""
+        withheld = self._contention.withheld(bill, client, priority)
+        if withheld is not None:
+            return withheld
+        decision = await self._ledger.spend(bill)
+        if isinstance(decision, Denied):
+            self._contention.denied(bill, decision, client, priority)
+        return decision
 
     async def _wait(
         self, name: tuple[str, ...], line: _Line, bill: Bill, patience: Patience
@@ -166,16 +200,16 @@ class Queues:
         deadline = now + patience.max_wait
         waiter = Waiter(patience.client, patience.level, _cost(bill, line.denied), deadline)
         full = self.length(bill.upstream) >= patience.max_waiting
-        last = line.waiting.behind(waiter) if full else None
+        last = line.waiting.behind(waiter, now) if full else None
         if full and last is None:
             return Overloaded(self.length(bill.upstream))
-        if not line.in_time(waiter.cost, line.waiting.ahead(waiter), deadline):
+        if not line.in_time(waiter, line.waiting.ahead(waiter, now), now):
             return line.denial(now) or NOT_YET
         if last is not None:
             self._oust(line, line.places[last])
         place = self._join(name, line, bill, waiter)
         if patience.urgency is not None:
-            patience.urgency.watch(lambda: _promote(line, place, patience.level))
+            patience.urgency.watch(lambda: _promote(line, place, patience.level, self._time()))
         try:
             async with asyncio.timeout(patience.max_wait):
                 return await asyncio.shield(place.decided)
@@ -185,6 +219,7 @@ class Queues:
             return line.denial(self._time()) or NOT_YET
         except asyncio.CancelledError:
             if (granted := place.granted()) is not None:
+                self._contention.grant(bill, patience.client, place.waiter.priority, back=True)
                 self._tasks.start(self._refund(granted), "refund")
             raise
         finally:
@@ -194,7 +229,7 @@ class Queues:
 
     def _oust(self, line: _Line, place: _Place) -> None:
         """Take the last place of a full line away: whoever comes goes before it."""
-        line.waiting.leave(place.waiter)
+        line.waiting.leave(place.waiter, self._time())
         if not place.decided.done():
             place.decided.set_result(Overloaded(self.length(place.bill.upstream)))
 
@@ -202,9 +237,10 @@ class Queues:
         self._lines[name] = line
         place = _Place(bill, waiter, asyncio.get_running_loop().create_future())
         line.places[waiter] = place
-        line.waiting.join(waiter)
+        now = self._time()
+        line.waiting.join(waiter, now)
         self._length[bill.upstream] = self.length(bill.upstream) + 1
-        if line.driver is not None and line.waiting.head() is waiter:
+        if line.driver is not None and line.waiting.head(now) is waiter:
             line.changed.set()  # it may need less than the head before it did
         if line.driver is None:
             line.driver = self._tasks.start(self._drive(name, line), f"line {'/'.join(name)}")
@@ -213,7 +249,7 @@ class Queues:
     def _leave(self, line: _Line, place: _Place) -> None:
         self._length[place.bill.upstream] -= 1
         line.places.pop(place.waiter, None)
-        line.waiting.leave(place.waiter)
+        line.waiting.leave(place.waiter, self._time())
         if not place.decided.done():
             place.decided.cancel()
         if not len(line.waiting):
@@ -226,10 +262,10 @@ class Queues:
     async def _drive(self, name: tuple[str, ...], line: _Line) -> None:
         try:
             await self._pause(line, line.denied or NOT_YET)
-            while (head := line.waiting.head()) is not None:
+            while (head := line.waiting.head(self._time())) is not None:
                 line.changed.clear()
                 place = line.places[head]
-                decision = await self._ledger.spend(place.bill)
+                decision = await self._decide(place.bill, head.client, head.priority)
                 if isinstance(decision, Granted):
                     await self._give(line, place, decision)
                 elif is_own(decision.limit):
@@ -250,24 +286,26 @@ class Queues:
         if place.waiter.gone:
             await self._ledger.settle(granted.receipt, UNSENT)
             return
-        line.waiting.served(place.waiter)
+        waiter = place.waiter
+        self._contention.grant(place.bill, waiter.client, waiter.priority)
+        line.waiting.served(waiter, self._time())
         place.decided.set_result(granted)
 
     def _refuse(self, line: _Line, place: _Place, denied: Denied) -> None:
-        line.waiting.leave(place.waiter)
+        line.waiting.leave(place.waiter, self._time())
         if not place.decided.done():
             place.decided.set_result(denied)
 
     def _fail(self, line: _Line, error: Exception) -> None:
         for place in tuple(line.places.values()):
-            line.waiting.leave(place.waiter)
+            line.waiting.leave(place.waiter, self._time())
             if not place.decided.done():
                 place.decided.set_exception(error)
 
     def _turn_away(self, line: _Line) -> None:
         """Tell those at the head who cannot be served in time any more."""
-        while (head := line.waiting.head()) is not None:
-            if line.in_time(head.cost, 0.0, head.deadline):
+        while (head := line.waiting.head(self._time())) is not None:
+            if line.in_time(head, 0.0, self._time()):
                 return
             self._refuse(line, line.places[head], line.denial(self._time()) or NOT_YET)
 
@@ -280,17 +318,17 @@ class Queues:
             return
 
 
-def _promote(line: _Line, place: _Place, priority: int) -> None:
+def _promote(line: _Line, place: _Place, priority: int, now: float) -> None:
     """Move a place to a more urgent class."""
     before = place.waiter
     if before.gone or before.priority <= priority:
         return
-    line.waiting.leave(before)
+    line.waiting.leave(before, now)
     del line.places[before]
     place.waiter = Waiter(before.client, priority, before.cost, before.deadline)
     line.places[place.waiter] = place
-    line.waiting.join(place.waiter)
-    if line.waiting.head() is place.waiter:
+    line.waiting.join(place.waiter, now)
+    if line.waiting.head(now) is place.waiter:
         line.changed.set()
 
 

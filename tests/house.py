@@ -120,6 +120,9 @@ class OpenLedger:
     def levels(self, _upstream: str) -> tuple[Level, ...]:
         return (Level("minute", "minute", 30, len(self.spent), 60.0),)
 
+    def outlook(self, _upstream: str, _bucket: str) -> None:
+        return None
+
     def held_for(self, _upstream: str) -> float:
         return self.held
 

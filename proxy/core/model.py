@@ -4,6 +4,7 @@ All are frozen. Times called `*_at` or `now` are seconds of the cache clock (Uni
 not step while a process lives); durations are seconds.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -238,6 +239,8 @@ class Denied:
     returns: tuple[tuple[float, float], ...] = ()
     """When tokens of that limit come back at the earliest: `(seconds from now, tokens)`, in order.
     Who waits behind others learns from it at once whether it could be served in time."""
+    again: float = math.inf
+    """Seconds after which as many as `returns` tells of come back once more, at the earliest."""
 
 
 class Failure(StrEnum):

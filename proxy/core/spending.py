@@ -4,6 +4,7 @@ No absolute times: every ledger counts on its own clock (the Redis server's, the
 boot-time clock, the wall only for calendars), so all that is said to it is how long.
 """
 
+import math
 from dataclasses import dataclass
 
 from proxy.core.upstreams import Limit
@@ -49,6 +50,24 @@ class Level:
     def remaining(self) -> float:
         """Tokens left; never below 0."""
         return max(0.0, self.size - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What may be spent of a count now by who is not urgent, and when more of it comes."""
+
+    room: float
+    """Tokens, as last known to this process."""
+    returns: tuple[tuple[float, float], ...]
+    """When others come back: `(seconds from now, tokens)`, in order."""
+    again: float
+    """Seconds after which as many as `returns` tells of come back once more."""
+    resets_in: float
+    """As in `Level`."""
+    brim: float = math.inf
+    """With so much room it fills no further: what comes then is lost."""
+    ends_in: float | None = None
+    """Seconds until all that is left is lost and the next window begins; None: never so."""
 
 
 @dataclass(frozen=True, slots=True)

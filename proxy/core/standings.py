@@ -12,7 +12,7 @@ from proxy.core.buckets import in_flight
 from proxy.core.counts import Count, Moment
 from proxy.core.model import Denied
 from proxy.core.rules import BUCKET, Rule
-from proxy.core.spending import Level
+from proxy.core.spending import Level, Outlook
 from proxy.core.tallies import CRUMB
 from proxy.core.upstreams import Limit
 from proxy.core.windows import Frame
@@ -33,6 +33,7 @@ class _Waits(NamedTuple):
     latest: float
     earliest: float
     returns: Returns
+    again: float
 
 
 def level(limit: Limit, bucket: str, rule: Rule, count: Count, moment: Moment) -> Level:
@@ -60,6 +61,23 @@ def whole_in(rule: Rule, count: Count, moment: Moment) -> float:
     return _leaves(rule, windows.frame(rule, moment), _last(count), moment.now)
 
 
+def outlook(rule: Rule, count: Count, moment: Moment) -> Outlook:
+    """Return what may be spent of a (current) count, what is in flight taken to be answered now."""
+    whole = whole_in(rule, count, moment)
+    if rule.kind == BUCKET:
+        flying = in_flight(count, moment.now, rule.slot)
+        step = rule.size / _STEPS
+        filling = tuple((part * rule.window / _STEPS, step) for part in range(1, _STEPS + 1))
+        room = count.level - rule.size * rule.reserve
+        brim = rule.size - flying - rule.size * rule.reserve - CRUMB
+        return Outlook(room, filling, rule.window, whole, brim)
+    frame = windows.frame(rule, moment)
+    room = windows.spare(rule, count, moment, windows.allowed(rule, count, moment, urgent=False))
+    returns = _back(rule, count, frame, moment, flying="answered")
+    ends_in = max(0.0, frame.end - frame.low - moment.now) if frame.fixed else None
+    return Outlook(room, returns, rule.window, whole, ends_in=ends_in)
+
+
 def denied(
     limit: Limit, rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool
 ) -> Denied:
@@ -78,6 +96,7 @@ def denied(
         resets_in=whole_in(rule, count, moment),
         soonest=max(ASK_AGAIN, waits.earliest) if waits.earliest < waits.latest else None,
         returns=waits.returns,
+        again=waits.again,
     )
 
 
@@ -95,7 +114,7 @@ def _window_waits(
         share = (_used(count) + cost) / size - rule.pace
         due = frame.start + share * (frame.end - frame.start)
         wait = min(due, frame.end) - frame.low - moment.now
-        return _Waits(wait, wait, ((wait, cost),))
+        return _Waits(wait, wait, ((wait, cost),), again=cost / size * rule.window)
     late = _back(rule, count, frame, moment, flying="booked")
     soon = _back(rule, count, frame, moment, flying="free" if limit.charged_for else "answered")
     never = whole_in(rule, count, moment) or rule.window
@@ -103,6 +122,7 @@ def _window_waits(
         _enough(late, cost - spare, never),
         _enough(soon, cost - spare, never),
         ((0.0, spare), *soon) if spare > 0 else soon,
+        rule.window,
     )
 
 
@@ -165,4 +185,5 @@ def _bucket_waits(rule: Rule, count: Count, cost: float, now: float, *, urgent: 
     spare = count.level - (target - cost)
     step = max(cost, rule.size / _STEPS)
     returns = tuple((part * step / rate, step) for part in range(1, _STEPS + 1))
-    return _Waits(latest, earliest, ((0.0, spare), *returns) if spare > 0 else returns)
+    foreseen = ((0.0, spare), *returns) if spare > 0 else returns
+    return _Waits(latest, earliest, foreseen, again=returns[-1][0])

@@ -20,7 +20,17 @@ from proxy.core.limits import Account, Booked, Decision, Ending, Held, Order, Sh
 from proxy.core.model import Denied
 from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
-from proxy.core.spending import LOST, Bill, Charge, Granted, Level, Receipt, Report, Settled
+from proxy.core.spending import (
+    LOST,
+    Bill,
+    Charge,
+    Granted,
+    Level,
+    Outlook,
+    Receipt,
+    Report,
+    Settled,
+)
 from proxy.core.upstreams import Limit
 
 Limits = Mapping[str, tuple[Limit, ...]]
@@ -228,6 +238,16 @@ class Book:
             account, moment = self.seen(upstream)
             kept = self._levels[upstream] = (at, self.stand(upstream, account, moment))
         return kept[1]
+
+    def outlook(self, upstream: str, bucket: str) -> Outlook | None:
+        """Return what may be spent of a count and when more comes, as last seen; None: unknown."""
+        limit = self.limits(upstream).get(bucket)
+        if limit is None:
+            return None
+        account, moment = self.seen(upstream)
+        rule_ = self.rule(limit, moment.wall)
+        count = limits.current(rule_, account.counts.get(bucket), moment)
+        return standings.outlook(rule_, count, moment)
 
     def stand(self, upstream: str, account: Account, moment: Moment) -> tuple[Level, ...]:
         """Return how an account's counts stand, those that nobody has spent from included."""

@@ -13,7 +13,7 @@ from proxy.backends.errors import BackendError
 from proxy.core import limits, transfers
 from proxy.core.limits import Adjustment, Booked
 from proxy.core.model import Denied
-from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
+from proxy.core.spending import Bill, Granted, Level, Outlook, Receipt, Settled
 from proxy.core.transfers import Carried
 from proxy.ledger.book import Book, Limits, lost
 from proxy.ledger.questions import Adjust, Look, Question, Result, Settle, Spend, given_back
@@ -76,6 +76,10 @@ class Desk(ABC):
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""
         return self.book.levels(upstream)
+
+    def outlook(self, upstream: str, bucket: str) -> Outlook | None:
+        """Return what may be spent of a count and when more comes, as last known; makes no call."""
+        return self.book.outlook(upstream, bucket)
 
     def held_for(self, upstream: str) -> float:
         """Return for how many more seconds the upstream is held, as last known here; else 0."""

@@ -1,5 +1,8 @@
 """How a count stands, said to people and queues."""
 
+import math
+
+import msgspec
 import pytest
 
 from proxy.core import standings, tallies
@@ -118,3 +121,40 @@ def test_a_bucket_says_when_it_holds_enough() -> None:
     assert (denied.retry_after, denied.soonest) == (3.0, None)
     assert (kept.retry_after, kept.soonest) == (23.0, 3.0)
     assert denied.returns[0] == (0.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "count", "room", "returns", "ends_in", "brim"),
+    [
+        (SLIDE, _count(SLIDE, (1480.1, 1.0)), 2.0, ((44.25, 1.0),), None, math.inf),
+        (MONTH, _count(MONTH, (1400.0, 3.0)), 7.0, ((500.0, 3.0),), 500.0, math.inf),
+        (POT, _count(POT, level=4.0), 4.0, None, None, 10.0),
+        (POT, _count(POT, (1519.9, 3.0), level=4.0), 4.0, None, None, 7.0),
+    ],
+)
+def test_an_outlook_says_what_is_left_and_when_more_comes(
+    rule: Rule,
+    count: Count,
+    room: float,
+    returns: tuple[tuple[float, float], ...] | None,
+    ends_in: float | None,
+    brim: float,
+) -> None:
+    """Windows give back what was answered, a fixed one all at its end; a bucket fills evenly."""
+    outlook = standings.outlook(rule, count, NOW)
+
+    assert (room, ends_in) == (outlook.room, outlook.ends_in)
+    assert outlook.brim == pytest.approx(brim)
+    assert outlook.again == rule.window
+    if returns is None:
+        assert sum(tokens for _, tokens in outlook.returns) == pytest.approx(rule.size)
+        assert outlook.returns[-1][0] == pytest.approx(rule.window)
+    else:
+        assert outlook.returns == returns
+
+
+def test_what_is_reserved_is_not_in_the_outlook() -> None:
+    """Half is kept for the urgent: of ten nothing is left to others when five are used."""
+    halved = msgspec.structs.replace(MONTH, reserve=0.5)
+
+    assert standings.outlook(halved, _count(halved, (1400.0, 5.0)), NOW).room == 0
