@@ -64,12 +64,12 @@ async def gunzipped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """
     stream = zlib.decompressobj(_GZIP_WINDOW)
     async for chunk in body:
-        rest = chunk
+        rest = chunk.lstrip(b"\0") if stream.eof else chunk  # padding is no further member
         while rest:
             if stream.eof:  # a further member
                 stream = zlib.decompressobj(_GZIP_WINDOW)
             yield stream.decompress(rest, _PIECE)
-            rest = stream.unconsumed_tail or stream.unused_data
+            rest = stream.unconsumed_tail or stream.unused_data.lstrip(b"\0")
     if not stream.eof:
         raise zlib.error("incomplete gzip stream")
 

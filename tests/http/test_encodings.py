@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from proxy.core.codings import gunzip
 from proxy.http.encodings import coding_of, gunzipped, negotiated, takes_gzip
 
 
@@ -89,6 +90,14 @@ async def test_gunzipped_streams_every_member(size: int) -> None:
     assert (
         b"".join([part async for part in gunzipped(pieces(data, size))]) == b"one" * 1000 + b"two"
     )
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_padding_is_no_member(size: int) -> None:
+    """Zeros after a member are passed over, as where a body is unpacked whole."""
+    data = gzip.compress(b"one") + bytes(20) + gzip.compress(b"two") + bytes(9)
+    assert b"".join([part async for part in gunzipped(pieces(data, size))]) == b"onetwo"
+    assert gunzip(data) == b"onetwo"
 
 
 async def test_gunzipped_bounds_its_pieces() -> None:
