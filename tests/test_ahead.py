@@ -10,6 +10,7 @@ import pytest
 from proxy.ahead import Ahead, AheadParts, wanted
 from proxy.cache import Cache
 from proxy.core.model import Request
+from proxy.core.series import Contains
 from proxy.core.shapes import Batch
 from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint
@@ -188,6 +189,22 @@ async def test_warm_lists_are_filled_and_kept() -> None:
     stage.house.clock += 55
 
     assert await stage.look() == ["/plain?ids=warm"]
+    await stage.house.close()
+
+
+async def test_a_longer_answer_is_kept_warm_in_a_shorter_ones_place() -> None:
+    """What is fetched for it is what is looked at: it is not fetched again before it is due."""
+    rows = replace(PLAIN, contains=Contains("limit", fetch=(5,)))
+    stage = Stage("/plain?limit=2", endpoints=(rows,))
+    stage.house.provider.answers = deque([Response(parts=(b"[1,2,3.0]",))])
+
+    assert await stage.look() == ["/plain?limit=5"]
+    stage.house.clock += 30
+
+    assert await stage.look() == []
+    answer = await stage.house.ask("/coingecko/plain?limit=2")
+
+    assert ("HIT", b"[2,3.0]") == (answer.account.verdict, answer.body)
     await stage.house.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.answer import Answer
-from proxy.core.model import Failed, Failure
+from proxy.core.model import Denied, Failed, Failure
 from proxy.core.spending import Level
 from tests.house import OpenLedger, Response
 from tests.shop import BAD, Shop, prices, tickers
@@ -215,6 +215,28 @@ async def test_who_is_asked_for_while_it_rides_waits_for_that(house: Shop) -> No
 
     assert [["a"], ["b", "a"]] == house.shop.asked
     assert [b'{"b":{"usd":1.50}}', b'{"a":{"usd":1.50}}'] == [each.body for each in answers]
+
+
+async def test_who_is_asked_for_before_its_call_leaves_goes_with_it(house: Shop) -> None:
+    """It was to ride while quota is awaited; now somebody waits for it too: one call for both."""
+    await house.ask(prices("a"))
+    house.clock += 59
+    house.ledger.tokens = 0
+    house.ledger.denial = Denied("minute", 2.0, 60.0, soonest=0.001)
+    loop = asyncio.get_running_loop()
+    asking = [loop.create_task(house.ask(prices("b")))]
+    while house.queues.length("coingecko") == 0:  # noqa: ASYNC110 - a plain figure, no event
+        await asyncio.sleep(0)
+    house.clock += 700
+    asking.append(loop.create_task(house.ask(prices("a"))))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    house.ledger.tokens = 1
+    house.queues.changed("coingecko")
+    answers = await asyncio.gather(*asking)
+
+    assert [["a"], ["b", "a"]] == house.shop.asked
+    assert ["MISS", "MISS"] == list(map(verdict, answers))
 
 
 async def test_a_list_answered_later_is_the_providers_own(house: Shop) -> None:
