@@ -22,7 +22,14 @@ from proxy.admin.doors import Doors
 from proxy.admin.forecasts import Forecasts
 from proxy.admin.house import House
 from proxy.admin.journal import Journal
-from proxy.admin.observations import MEMORY_BYTES, STRETCH, STRETCHING, WAITING, Observations
+from proxy.admin.observations import (
+    MEMORY_BYTES,
+    SHARE_MODE,
+    STRETCH,
+    STRETCHING,
+    WAITING,
+    Observations,
+)
 from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
 from proxy.ahead import Ahead, AheadParts
@@ -216,7 +223,7 @@ def _flow(
         now=clock.steady_wall,
         secret=own_secret(settings),
     )
-    held = _held(settings, queues, first_level, accounts)
+    held = _held(settings, kept, queues, first_level, accounts)
     flow = Flow(parts, Routes(settings.upstreams))
     ahead = AheadParts(flow, cache, kept.ledger, queues.length, time, clock.steady_wall)
     stack.callback(tasks.start(Ahead(ahead).run(), "ahead").cancel)
@@ -224,13 +231,14 @@ def _flow(
 
 
 def _held(
-    settings: Settings, queues: Queues, first_level: Memory, accounts: Accounts
+    settings: Settings, kept: Kept, queues: Queues, first_level: Memory, accounts: Accounts
 ) -> Callable[[], dict[Labels, float]]:
     """Return what says how much this process holds at the moment."""
     names = [upstream.name for upstream in settings.upstreams]
 
     def gauges() -> dict[Labels, float]:
         held: dict[Labels, float] = {(MEMORY_BYTES,): float(first_level.figures().bytes)}
+        held.update({(SHARE_MODE, name): 1.0 for name in kept.ledger.alone})
         held.update({(WAITING, name): float(queues.length(name)) for name in names})
         for (upstream, endpoint), factor in accounts.stretches.factors.items():
             held[STRETCH, upstream, endpoint] = factor

@@ -62,6 +62,11 @@ class KeptStore(Store, Protocol):
 class KeptLedger(Ledger, Protocol):
     """A ledger with its life and its figures."""
 
+    @property
+    def alone(self) -> frozenset[str]:
+        """The upstreams that this process counts alone, on its share of their limits."""
+        ...
+
     async def open(self) -> object:
         """Connect; a BackendError where it is not to be had now."""
 

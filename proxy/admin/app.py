@@ -74,7 +74,7 @@ async def _set_used(house: House, request: web.Request) -> web.Response:
     try:
         used = _used(await request.read())
     except ValueError as error:
-        return _problem(Refused(422, "Unprocessable content", str(error)))
+        return _unprocessable(str(error))
     upstream, limit = request.match_info["upstream"], request.match_info["limit"]
     try:
         result = await set_used(house, upstream, limit, used)
@@ -153,13 +153,21 @@ def _json(value: Any, status: int = 200) -> web.Response:
     )
 
 
-def _problem(refused: Refused) -> web.Response:
+def _unprocessable(message: str) -> web.Response:
+    """Answer 422; the errors are as those of `check`, but of a body that has no file nor lines."""
+    place = {"file": None, "line": None, "column": None, "path": "used"}
+    refused = Refused(422, "Unprocessable content", message)
+    return _problem(refused, errors=[{**place, "message": message}])
+
+
+def _problem(refused: Refused, **more: Any) -> web.Response:
     kind = refused.title.lower().replace(" ", "-")
     members = {
         "type": f"urn:quota-proxy:problem:{kind}",
         "title": refused.title,
         "status": refused.status,
         "detail": refused.detail,
+        **more,
     }
     body = msgspec.json.encode(members)
     return web.Response(

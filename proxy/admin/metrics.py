@@ -192,6 +192,11 @@ def _states(house: House, snapshot: Snapshot, standings: tuple[Standing, ...]) -
     yield _gauge("upstream_blocked", "Whether a provider is left alone.", ("upstream",), blocked)
     waiting: _Rows = [((name,), gauges.get((seen.WAITING, name), 0.0)) for name in names]
     yield _gauge("queue_length", "Requests that wait for quota.", ("upstream",), waiting)
+    shared: _Rows = [
+        ((name,), float(gauges.get((seen.SHARE_MODE, name), 0.0) > 0)) for name in names
+    ]
+    about = "Whether a worker counts on its share alone, the ledger being lost."
+    yield _gauge("share_mode", about, ("upstream",), shared)
     rejected = seen.CREDENTIALS_REJECTED
     accepted: _Rows = [
         ((name,), float(not gauges[rejected, name])) for name in names if (rejected, name) in gauges

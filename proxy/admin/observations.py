@@ -33,6 +33,8 @@ CREDENTIALS_REJECTED = "credentials_rejected"
 
 WAITING = "waiting"
 """Requests that wait for an upstream's quota."""
+SHARE_MODE = "share_mode"
+"""Workers that count an upstream alone, on their share of its limits: the ledger is lost."""
 MEMORY_BYTES = "memory_bytes"
 STRETCH = "stretch"
 """By how much TTLs of an endpoint have grown, added over the workers that know."""

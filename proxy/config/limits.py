@@ -9,6 +9,7 @@ from proxy.config.problems import Path
 from proxy.config.scalars import quoted, settled
 from proxy.config.schema_upstream import LimitFile
 from proxy.config.tables import WORDS
+from proxy.core.spending import HOLD, LOST
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 
 Complain: TypeAlias = Callable[[Path, str], None]
@@ -22,11 +23,16 @@ _LONG = frozenset({CalendarUnit.DAY, CalendarUnit.MONTH})
 _time_of_day = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])").fullmatch
 _LAST_DAY = 31
 
+OWN_WORDS = frozenset({HOLD, LOST})
+"""What stands in a refusal in place of a limit's name."""
+
 
 def limit(name: str, file: LimitFile, path: Path, complain: Complain) -> Limit:
     """Return the limit that `file`, at `path` of its document, describes."""
     if name in WORDS:
         complain(path, f"no limit can be called {name!r}: the word has a meaning in cost tables")
+    if name in OWN_WORDS:
+        complain(path, f"no limit can be called {name!r}: so the proxy itself says why it refuses")
     algorithm = _algorithm(file)
     day, seconds = _resets(file, path, complain)
     _check_figures(file, algorithm, path, complain)

@@ -137,5 +137,8 @@ def is_own(limit: str) -> bool:
     return limit.startswith(OWN)
 
 
+HOLD = "hold"
+"""`Denied.limit` where the upstream must be left alone."""
+
 LOST = "ledger"
 """`Denied.limit` where the ledger cannot be reached: nothing is known, so nothing is granted."""

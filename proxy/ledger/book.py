@@ -21,6 +21,7 @@ from proxy.core.model import Denied
 from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
 from proxy.core.spending import (
+    HOLD,
     LOST,
     Bill,
     Charge,
@@ -200,7 +201,7 @@ class Book:
                 left = max(0.0, until - moment.now)
                 probing = account.head.holding.until <= moment.now
                 soonest = min(left, standings.ASK_AGAIN) if probing else None
-                return Denied("hold", left, left, soonest, hold=True)
+                return Denied(HOLD, left, left, soonest, hold=True)
             case Short(index):
                 charge = bill.charges[index]
                 rule_ = self.rule(charge.limit, moment.wall)

@@ -140,6 +140,9 @@ async def test_what_is_no_count_is_422(admin: TestClient, house: WrittenHouse, b
     answer = await admin.put("/api/v1/quota/coingecko/month", headers=TOKEN, data=body)
 
     assert (422, "application/problem+json") == (answer.status, answer.content_type)
+    [error] = (said := await answer.json())["errors"]
+    assert {"file": None, "line": None, "column": None, "path": "used"}.items() <= error.items()
+    assert error["message"] == said["detail"]
     assert 1.0 == house.ledger.levels[0].used
 
 

@@ -1,5 +1,6 @@
 """The exposition."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin import observations as seen
@@ -84,6 +85,18 @@ async def test_limits_holds_and_queues() -> None:
         "quota_proxy_quota_forecast_seconds",
         labels(upstream="coingecko", limit="minute"),
     ) not in (found)
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(0, 0), (1, 1), (4, 1)])
+async def test_counting_alone(workers: int, expected: int) -> None:
+    """1 where any worker has lost the ledger and spends of its share, 0 where none has."""
+    house = WrittenHouse()
+    gauges = {(seen.SHARE_MODE, "coingecko"): float(workers)} if workers else {}
+    house.observations.gauges = lambda: dict(gauges)
+
+    found = await samples(house)
+
+    assert found["quota_proxy_share_mode", labels(upstream="coingecko")] == expected
 
 
 async def test_clients_that_are_configured() -> None:

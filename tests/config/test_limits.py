@@ -126,3 +126,14 @@ def test_a_limit_is_not_called_like_a_word_of_tables(
     found = complaints(a="name: a\nbase_url: http://a\nlimits: {by: {limit: 1, per: 1s}}\n")
 
     assert "has a meaning in cost tables" in found[0].message
+
+
+@pytest.mark.parametrize("word", ["ledger", "hold"])
+def test_a_limit_is_not_called_like_a_reason_to_refuse(
+    complaints: Callable[..., tuple[Problem, ...]], word: str
+) -> None:
+    """Whoever reads `limit: ledger` in a 429 must know that no limit of the provider is meant."""
+    found = complaints(a=f"name: a\nbase_url: http://a\nlimits:\n  {word}: {{limit: 1, per: 1s}}\n")
+
+    assert [(f"limits.{word}", 4)] == [(problem.path, problem.line) for problem in found]
+    assert "so the proxy itself says why it refuses" in found[0].message
