@@ -6,7 +6,7 @@ ledger's present figure, or are dropped.
 
 import math
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy import refusals
 from proxy.answer import Account, Answer, Problem
@@ -49,6 +49,8 @@ class Accounts:
     def __init__(self, ledger: Ledger) -> None:
         """Take the ledger whose figures `RateLimit` shows, and lifetimes follow."""
         self._ledger = ledger
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        """What each endpoint's requests were shown last."""
         self.stretches = Stretches(ledger)
 
     # ── From the cache ──
@@ -199,11 +201,21 @@ class Accounts:
         )
 
     def _levels(self, upstream: Upstream, endpoint: Endpoint, client: Client) -> tuple[Level, ...]:
-        """Return how the limits stand that this client spends from; no one else's credential."""
-        scope = costs.buckets(upstream, endpoint)
+        """Return how the limits stand that this client spends from; no one else's credential.
+
+        The same tuple as long as the ledger says the same, so that its text is made once.
+        """
+        levels = self._ledger.levels(upstream.name)
         if client.limits:
-            scope |= {limit.name for limit in client.limits}
-        return tuple(level for level in self._ledger.levels(upstream.name) if level.bucket in scope)
+            scope = costs.buckets(upstream, endpoint) | {limit.name for limit in client.limits}
+            return tuple(level for level in levels if level.bucket in scope)
+        shown = self._shown.get((upstream.name, endpoint.name))
+        if shown is None or shown.upstream is not upstream or shown.levels is not levels:
+            scope = costs.buckets(upstream, endpoint)
+            own = tuple(level for level in levels if level.bucket in scope)
+            shown = _Shown(upstream, levels, own)
+            self._shown[upstream.name, endpoint.name] = shown
+        return shown.own
 
     def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:
         reply = present(entry, ask.request, now)
@@ -255,8 +267,19 @@ class Accounts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What an endpoint's requests spend from, of what the ledger said."""
+
+    upstream: Upstream
+    levels: tuple[Level, ...]
+    own: tuple[Level, ...]
+
+
 def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fields:
     """Return `fields` with the provider's usage fields brought up to the ledger's figures."""
+    if not upstream.usage:
+        return fields
     reported = {each.header.lower(): each for each in upstream.usage if each.header}
     resets = {each.reset_header.lower() for each in upstream.usage if each.reset_header}
     present_ = [name for name, _ in fields if name.lower() in reported]

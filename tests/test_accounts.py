@@ -160,3 +160,21 @@ def test_who_joined_says_so() -> None:
         words.append((answer.account.verdict, answer.account.collapsed, answer.account.stored))
 
     assert [(Verdict.MISS, False, True), (Verdict.JOINED, True, True)] == words
+
+
+def test_what_is_shown_is_the_same_object_while_the_ledger_says_the_same() -> None:
+    """So its text is made once; other figures, another endpoint or a reload are seen at once."""
+    minute = level("minute")
+    ledger = Ledger(minute, level("day"), level("minute@other"))
+    accounts, at = Accounts(ledger), upstream(limits=(LIMIT,))
+
+    def shown(of: Upstream) -> tuple[Level, ...]:
+        return accounts.entry(ask(of), entry(), Verdict.HIT, NOW).account.levels
+
+    first_time = shown(at)
+    assert first_time == (minute,)
+    assert shown(at) is first_time
+    ledger.known = (level("minute", 20.0), level("day"))
+    assert [each.used for each in shown(at)] == [20.0]
+    day = Limit("day", 100, 86400.0, Algorithm.SLIDING_WINDOW)
+    assert [each.bucket for each in shown(upstream(limits=(LIMIT, day)))] == ["minute", "day"]

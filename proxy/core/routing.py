@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 Segments: TypeAlias = tuple[str, ...]
+_Target: TypeAlias = tuple[str, str, str, int]
 
 REMEMBERED: Final = 4096
 """Matches that are kept at hand: bots ask for the same targets again and again."""
@@ -140,7 +141,8 @@ class Routes:
             self._prefixes[_prefix(upstream)] = upstream
         self._longest = max(map(len, self._prefixes), default=0)
         self._tries = {name: _trie(each.endpoints) for name, each in self._upstreams.items()}
-        self._met: dict[tuple[str, str, str, int], Route] = {}
+        self._met: dict[_Target, Route] = {}
+        self._met_before: dict[_Target, Route] = {}
 
     @property
     def upstreams(self) -> Mapping[str, Upstream]:
@@ -152,10 +154,10 @@ class Routes:
         asked = (request.path, request.query, request.host, request.port)
         if (known := self._met.get(asked)) is not None:
             return known
-        route = self._match(request)
+        route = self._met_before.get(asked) or self._match(request)
         if len(request.path) + len(request.query) <= _SHORT:
-            if len(self._met) >= REMEMBERED:
-                del self._met[next(iter(self._met))]  # the oldest
+            if len(self._met) >= REMEMBERED // 2:  # those that are not asked for again are let go
+                self._met_before, self._met = self._met, {}
             self._met[asked] = route
         return route
 

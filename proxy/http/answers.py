@@ -19,11 +19,18 @@ from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP
 from proxy.core.fields import Fields, replaced
 from proxy.core.model import Entry
+from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
 from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
 from proxy.http.encodings import IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
-from proxy.http.fields import account_fields, presentable, problem_waits, retry_after
+from proxy.http.fields import (
+    presentable,
+    problem_waits,
+    rate_limits,
+    retry_after,
+    verdict_fields,
+)
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
 
@@ -32,6 +39,9 @@ _OFF_LOOP: Final = 128 * 1024
 
 SLICE: Final = 256 * 1024
 """Bytes of a whole body that are written before the client has read what was written before."""
+
+_LIMIT_LINES: Final = 64
+"""Texts of RateLimit at hand: one for each endpoint that is asked for now."""
 
 _RELAYED: Final = frozenset(range(102, 200))
 
@@ -43,6 +53,7 @@ class Wire:
         """Take the wall clock, for Date and `resets_at`, and where renderings are kept."""
         self._wall = wall
         self._renderings = Renderings(forms)
+        self._limit_lines: dict[int, tuple[tuple[Level, ...], bytes]] = {}
 
     def problem(self, answer: Answer, *, close: bool) -> bytes:
         """Return the whole answer of a problem, for a client that is not HTTP/1.0."""
@@ -149,9 +160,20 @@ class Wire:
         key = _account_key(account)
         if made.dynamic_key == key and made.levels is account.levels:
             return made.dynamic
-        made.dynamic = heads.field_lines(account_fields(account))
+        made.dynamic = heads.field_lines(verdict_fields(account)) + self._limits(account.levels)
         made.dynamic_key, made.levels = key, account.levels
         return made.dynamic
+
+    def _limits(self, levels: tuple[Level, ...]) -> bytes:
+        """Return the lines of RateLimit; the ledger's figures stay the same object for a while."""
+        known = self._limit_lines.get(id(levels))
+        if known is not None and known[0] is levels:
+            return known[1]
+        lines = heads.field_lines(rate_limits(levels))
+        if len(self._limit_lines) >= _LIMIT_LINES:
+            del self._limit_lines[next(iter(self._limit_lines))]  # the oldest
+        self._limit_lines[id(levels)] = (levels, lines)
+        return lines
 
     # ── streams ──
 

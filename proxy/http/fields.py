@@ -100,13 +100,12 @@ def retry_after(seconds: float | None, most: float) -> tuple[tuple[str, str], ..
     return (field, ("x-should-retry", "false")) if longer else (field,)
 
 
-def account_fields(account: Account) -> tuple[tuple[str, str], ...]:
-    """Return what is said with every answer of the proxy; Age is the front's, in whole seconds."""
-    said = [("X-Cache", str(account.verdict)), ("Cache-Status", cache_status(account))]
-    if account.age is not None:
-        said.append(("Age", str(_integer(account.age))))
-    said.extend(rate_limits(account.levels))
-    return tuple(said)
+def verdict_fields(account: Account) -> tuple[tuple[str, str], ...]:
+    """Return what happened, and how old the answer is; Age is the front's, in whole seconds."""
+    said = (("X-Cache", str(account.verdict)), ("Cache-Status", cache_status(account)))
+    if account.age is None:
+        return said
+    return (*said, ("Age", str(_integer(account.age))))
 
 
 def problem_waits(problem: Problem) -> tuple[tuple[str, str], ...]:
