@@ -124,7 +124,8 @@ class Origin:
         for name in named if confirm and not rejected else ():
             held = self.made.get(name)
             if held and held.good and held.selection in {None, selection}:
-                held.generated_at, held.control = now - age, control
+                # What a 304 does not say stands as it stood (RFC 9111 section 3.2).
+                held.generated_at, held.control = now - age, control or held.control
                 return self._fetched(304, [*fields, ("ETag", f'"{name}"')], b"", now, "")
         name = f"r{len(self.made)}"
         good = status in {200, 404} and not rejected

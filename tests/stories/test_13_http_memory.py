@@ -1,6 +1,7 @@
-"""The HTTP cache over real sockets: what many slow clients can make one process hold."""
+"""The HTTP cache over real sockets: what one process can be made to hold."""
 
 import asyncio
+import gzip
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from proxy.body_memory import MOST
+from proxy.core.codings import LARGEST
 from tests.stories.origin import Client, Origin, Play, answer, hear_head, origin
+from tests.stories.policies import MISS
 from tests.stories.stage import PATIENCE, Proxy, Stage, until, written
 
 MIB = 1024 * 1024
@@ -58,14 +61,14 @@ def peak(proxy: Proxy) -> int:
     return int(found[1]) * 1024
 
 
-async def standing_before(stage: Stage, asked: Origin, folder: Path) -> Proxy:
-    """Start a process under `obey` before the origin."""
+async def standing_before(stage: Stage, asked: Origin, folder: Path, policy: str) -> Proxy:
+    """Start a process before the origin, under a policy."""
     upstream = {
         "name": "origin",
         "base_url": f"http://127.0.0.1:{asked.port}",
         "prefix": "/",
         "limits": {},
-        "defaults": {"upstream_cache_control": "obey"},
+        "defaults": {"upstream_cache_control": policy, "ttl": "60s", "content_type": "any"},
         "endpoints": {"all": {"path": "/{rest:path}"}},
     }
     return await stage.proxy(written(folder, upstream, store="memory:", memory=KEPT))
@@ -80,7 +83,7 @@ async def test_slow_clients_together_have_one_bound(
     Nobody else waits, what is read comes whole, and what is let go serves the next.
     """
     async with origin() as asked, AsyncExitStack() as slow:
-        proxy = await standing_before(stage, asked, tmp_path)
+        proxy = await standing_before(stage, asked, tmp_path, "obey")
         client, pouring = Client(proxy.ports[0]), Pouring()
         before = peak(proxy)
         for number in range(CLIENTS):
@@ -100,6 +103,24 @@ async def test_slow_clients_together_have_one_bound(
 
         await slow.aclose()
         await until(lambda: gone(asked, pouring, client), "room for another")
+
+
+@pytest.mark.parametrize("policy", ["cap", "ignore"])
+async def test_a_body_that_unpacks_without_end_is_no_answer(
+    stage: Stage, tmp_path: Path, policy: str
+) -> None:
+    """A few kilobytes of gzip can say gigabytes: given up at a bound, and nothing is stored."""
+    async with origin() as asked:
+        proxy = await standing_before(stage, asked, tmp_path, policy)
+        client, before = Client(proxy.ports[0]), peak(proxy)
+        trap = gzip.compress(bytes(LARGEST) + b"1")
+        head = answer("", "Content-Encoding: gzip").replace(b"Length: 0", b"Length: %d" % len(trap))
+        asked.line_up("/trap", head + trap, answer("1", "Cache-Control: max-age=60"))
+
+        heard = [await client.ask("/trap") for _ in range(2)]
+
+        assert [(502, "REFUSED"), (200, MISS)] == [(each.status, each.verdict) for each in heard]
+        assert peak(proxy) - before < LARGEST + KEPT
 
 
 def stands_still(pouring: Pouring) -> Callable[[], bool]:
