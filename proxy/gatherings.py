@@ -40,6 +40,7 @@ from proxy.urgency import Urgency
 OK = 200
 SPOILT = frozenset({400, 404, 414, 422})
 """What one member can bring upon a call; all else concerns everybody."""
+TOO_LARGE = Failed(Failure.PROTOCOL, sent=True, detail="too large an answer to a shared call")
 OF_THE_WHOLE = frozenset(
     {"content-encoding", "content-length", "etag", "last-modified", "digest", "content-digest"}
 )
@@ -188,6 +189,9 @@ class Gatherings:
         if len(leaving) + len(riding) == 1:
             _give(leaving[0], result)
             return
+        if isinstance(result, Answered) and isinstance(result.body, Arrival):
+            result.body.release()
+            result = replace(result, body=b"", encoding="") if _is_spoilt(result) else TOO_LARGE
         members = tuple(each.member for each in leaving)
         parts = await _parts(batch_of(leaving[0].asked), result, members, riding)
         if parts is None and _is_spoilt(result):
@@ -328,10 +332,7 @@ async def _parts(
     """Return each member's own answer; None: there are none to be had from this one."""
     if not isinstance(result, Answered) or result.status != OK or result.rejected:
         return None
-    body = result.body
-    if isinstance(body, Arrival):
-        body.release()
-        return None
+    body = result.body if isinstance(result.body, bytes) else b""
     content = await unpacked(body) if result.encoding == GZIP else body
     parts = batches.split(batch, content, members, bare=False, riding=riding)
     if parts is None:

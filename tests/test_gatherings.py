@@ -250,3 +250,15 @@ async def test_a_call_is_as_urgent_and_as_patient_as_any_of_its_members(house: S
     await asyncio.gather(leading, *asking)
 
     assert [(1, 3.0)] == [(each.priority, each.max_wait) for each in seen]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(500, [502, 502]), (400, [200, 200])])
+async def test_an_answer_too_large_to_be_shared(
+    house: Shop, status: int, expected: list[int]
+) -> None:
+    """It is nobody's, and nothing holds its connection; one member may be to blame for a 400."""
+    house.shop.next = deque([Response(status, (b"x" * 5_000_000, b"x" * 5_000_000))])
+    answers = await asyncio.gather(*(house.ask(f"/coingecko/price?ids={name}") for name in "ab"))
+    await asyncio.wait_for(house.settle_down(), 5)
+
+    assert expected == [answer.status for answer in answers]

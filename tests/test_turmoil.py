@@ -12,10 +12,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from proxy.core.model import Client, Denied, Failed, Failure, Policy
-from proxy.core.spending import Bill, Granted, Receipt, Settled
+from proxy.core.series import Contains
+from proxy.core.shapes import Batch
+from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.core.upstreams import Algorithm, Limit
 from proxy.ports import BrokenExchangeError, Exchange, Outbound
 from tests.house import House, OpenLedger, Response, endpoint, upstream
+from tests.shop import WEIGHED, WEIGHT
 
 BUDGET = Limit("~grid/minute", 5, 60.0, Algorithm.SLIDING_WINDOW, of="client")
 CLIENTS = (
@@ -29,6 +32,15 @@ FIELDS = (
     (("Prefer", "wait=0"),),
     (("Cache-Control", "max-age=0"),),
 )
+LISTS = Batch("ids", most=3)
+PATHS = (
+    "price", "price", "obedient", "live", "search", "other", "shared", "shared", "weighed", "rows",
+)  # fmt: skip
+QUERIES = {
+    "shared": ("?ids=a", "?ids=b", "?ids=c,a", "?ids=d,e,f", "?ids=a,b,c,d"),
+    "weighed": ("?symbol=A", "?symbol=B", "?symbol=C", "?symbols=[%22A%22,%22D%22]"),
+    "rows": ("?limit=1", "?limit=2", "?limit=3", "?limit=9"),
+}
 SMALL, LARGE = b'{"price":1}', b"x" * 400_000
 
 
@@ -55,6 +67,10 @@ class Wavering(OpenLedger):
         await self._moment()
         if settled.hold is not None:
             self.held = 0.001
+
+    def levels(self, _upstream: str) -> tuple[Level, ...]:
+        used = self.dice.choice([0, 10, 20, 29])
+        return (Level("minute", "minute", 30, used, 0.01, "sliding_window", 60.0),)
 
     async def _moment(self) -> None:
         for _ in range(self.dice.randrange(3)):
@@ -120,6 +136,9 @@ class Bedlam:
                 endpoint("obedient", "/obedient", policy=Policy.OBEY, ttl=None, **common),
                 endpoint("live", "/live", live=True),
                 endpoint("search", "/search", cache_body=True, **common),
+                endpoint("shared", "/shared", stale_if_error=50.0, batch=LISTS, **common),
+                endpoint("weighed", "/weighed", batch=WEIGHED, cost=WEIGHT, **common),
+                endpoint("rows", "/rows", contains=Contains("limit", fetch=(3,)), **common),
                 deadline=0.3,
             )
         )  # fmt: skip
@@ -131,9 +150,9 @@ class Bedlam:
 
     async def client(self) -> None:
         """Ask once, read some of the answer, or go at any moment."""
-        path = self.dice.choice(["price", "price", "obedient", "live", "search", "other"])
+        path = self.dice.choice(PATHS)
         method = self.dice.choice(["GET", "GET", "GET", "HEAD", "POST"])
-        query = self.dice.choice(["", "?ids=a", "?ids=a", "?signature=x"])
+        query = self.dice.choice(QUERIES.get(path, ["", "?ids=a", "?ids=a", "?signature=x"]))
         body = _one(b"{}") if method == "POST" else None
         asking = asyncio.get_running_loop().create_task(
             self.house.ask(
@@ -185,6 +204,7 @@ async def test_nothing_is_left_behind(seed: int) -> None:
     assert ({}, 0, {}) == (house.queues._lines, len(flights), fetches._arriving)
     assert house.queues.length("coingecko") == 0
     assert {} == house.flow._parts.cache._forgetting
+    assert {} == fetches.gatherings._gatherings
     # What was sent for a client that went is open: it counts as booked.
     abandoned = [call for call in house.recorder.calls if call.failure == "abandoned"]
 
