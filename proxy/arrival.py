@@ -6,6 +6,9 @@ while all together hold more than the process has room for (`BodyMemory`). Withi
 upstream's connection is held only as long as the body takes to arrive. A body that nobody reads
 and that cannot be kept is dropped.
 
+A slow reader holds nobody else: where another waits for more, the body runs further ahead of the
+slowest, and where there is no more room for that, the slowest is given up: its body breaks.
+
 The interleaving that `Reader` defends against:
     1. an answer with a reader is made for a client;
     2. the client is gone, or asked for the head alone: the reader is dropped and never begun (an
@@ -50,6 +53,7 @@ class Arrival:
         """Whether no more of it comes before somebody reads."""
         self._broken: BrokenExchangeError | None = None
         self._positions: dict[object, int] = {_START: 0}
+        self._given_up: set[object] = set()
         self._arrived = asyncio.Event()
         self._room_made = asyncio.Event()
 
@@ -137,6 +141,8 @@ class Arrival:
             if self._broken is not None:
                 raise self._broken
             await _next(self._arrived)
+        if place in self._given_up:
+            raise BrokenExchangeError(Failure.DISCONNECTED, "it was read too slowly")
         raise StopAsyncIteration
 
     def _leave(self, place: object) -> None:
@@ -154,8 +160,10 @@ class Arrival:
             if not self._positions:
                 return False
             self._let_go()
-            if self._held <= self._ahead and not self._crowded:
+            if not self._crowded and (self._held <= self._ahead or self._awaited):
                 break
+            if self._held > self._ahead and self._awaited and self._give_up_the_slowest():
+                continue
             self._stalled = True
             self._arrived.set()
             if self._memory.full:
@@ -167,6 +175,20 @@ class Arrival:
     @property
     def _crowded(self) -> bool:
         return self._held > self._memory.floor and self._memory.full
+
+    @property
+    def _awaited(self) -> bool:
+        """Whether somebody has read all that has come."""
+        return max(self._positions.values()) == self._dropped + len(self._chunks)
+
+    def _give_up_the_slowest(self) -> bool:
+        """Break the body for who is furthest behind; False where that is who is yet to begin."""
+        slowest = min(self._positions, key=self._positions.__getitem__)
+        if slowest is _START:
+            return False
+        del self._positions[slowest]
+        self._given_up.add(slowest)
+        return True
 
     def _let_go(self) -> None:
         """Let go what all have read."""

@@ -183,6 +183,33 @@ async def test_all_bodies_together_are_bounded() -> None:
     assert [500] * 10 == [len(each) for each in read]
 
 
+async def test_one_who_reads_slowly_holds_nobody_else() -> None:
+    """Whoever waits for more gets it, as far as the process has room for what the slowest lacks."""
+    parts = Parts(*[b"x" * 10] * 50)
+    arrival = arriving(parts, keep=20, ahead=30)
+    slow, fast = arrival.read(), arrival.read()
+    arrival.release()
+    await anext(slow)
+
+    assert 500 == len(await asyncio.wait_for(collected(fast), 5))
+    assert 490 == len(await collected(slow))
+
+
+async def test_the_slowest_is_given_up_where_there_is_no_room_for_it() -> None:
+    """Its body breaks, which is no end; the others' goes on."""
+    memory = BodyMemory(most=100, floor=20)
+    parts = Parts(*[b"x" * 10] * 50)
+    arrival = arriving(parts, keep=20, ahead=30, memory=memory)
+    slow, fast = arrival.read(), arrival.read()
+    arrival.release()
+    await anext(slow)
+
+    assert 500 == len(await asyncio.wait_for(collected(fast), 5))
+    with pytest.raises(BrokenExchangeError):
+        await collected(slow)
+    assert memory.held <= 120
+
+
 async def test_what_is_let_go_lets_another_on() -> None:
     """A body that waits for room gets on when another has been read, or is wanted no more."""
     memory = BodyMemory(most=100, floor=20)

@@ -294,3 +294,26 @@ async def test_memory_is_bounded_and_nobody_waits(house: House, policy: str) -> 
         while left:
             left -= len(await slow.readexactly(min(left, MIB)))
     assert poured.is_set()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_who_reads_slowly_holds_nobody_else_on_the_same_body(
+    house: House, policy: str
+) -> None:
+    """One call for both; the one who reads gets all of it while the other reads nothing."""
+    size, poured = 32 * MIB, asyncio.Event()
+    house.origin.line_up("/huge", pouring(bytes(size), poured, "Cache-Control: max-age=60"))
+    target = through(policy, "/huge")
+    async with house.client.asking(target) as slow, house.client.asking(target) as fast:
+        await hear_head(slow)
+        await hear_head(fast)
+        async with asyncio.timeout(PATIENCE):
+            left = size
+            while left:
+                left -= len(await fast.readexactly(min(left, MIB)))
+
+        assert poured.is_set()
+        left = size
+        while left:
+            left -= len(await slow.readexactly(min(left, MIB)))
+    assert 1 == house.origin.calls("/huge")
