@@ -25,6 +25,9 @@ from proxy.core.rules import BUCKET, Rule
 from proxy.core.spenders import Spenders
 from proxy.core.tallies import EMPTY
 
+_REMEMBERED = 4.0
+"""Windows for which a count is kept for what the provider told of it."""
+
 VERSION = 1
 """Of the packed states. A newer one is never read as nothing."""
 
@@ -213,6 +216,27 @@ def adjust(
         own = tallies.since(count.own, moment.now, rule.slot)
         count = msgspec.structs.replace(count, own=own, foreign=told, told=UNTOLD)
     return Account(account.head, {**account.counts, bucket: count})
+
+
+def pruned(account: Account, rules: Mapping[str, Rule], moment: Moment) -> Account:
+    """Return the account less those of the counts that stand as if nobody had ever spent."""
+    counts = {
+        bucket: count
+        for bucket, count in account.counts.items()
+        if bucket not in rules or not is_idle(rules[bucket], count, moment)
+    }
+    return Account(account.head, counts)
+
+
+def is_idle(rule: Rule, count: Count, moment: Moment) -> bool:
+    """Whether all of a count is back, and what the provider told of it is long past."""
+    count = current(rule, count, moment)
+    if count.told.at > 0 and moment.now < count.told.at + _REMEMBERED * rule.window:
+        return False
+    if rule.kind == BUCKET:
+        flying = buckets.in_flight(count, moment.now, rule.slot)
+        return flying <= 0 and count.level >= rule.size - tallies.CRUMB
+    return not count.own.slots and not count.foreign.slots
 
 
 def _dated(rule: Rule, log: tuple[tuple[float, float], ...], moment: Moment) -> tallies.Tally:

@@ -9,7 +9,7 @@ import math
 import random
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as counter
 from typing import assert_never
 
@@ -43,6 +43,9 @@ _RULES_HOLD = 60.0
 _LEVELS_HOLD = 0.1
 _COME_BACK = 1.0
 
+_FEW = 64
+"""Counts that are not worth forgetting."""
+
 _LATE = 60.0
 """Seconds after which a receipt whose answer can no longer come is forgotten: it counts as booked.
 """
@@ -73,12 +76,17 @@ class Book:
         self._levels: dict[str, tuple[float, tuple[Level, ...]]] = {}
         self._numbers = counter(1)
         self._open: dict[str, float] = {}
+        self._named: dict[str, dict[str, Limit]] = {}
+        self._crowded_at: dict[str, float] = {}
 
     def configure(self, upstreams: Limits) -> None:
         """Take the limits in force: they are shown even where nobody has spent yet."""
         self._configured = {
             name: {limit.name: limit for limit in chosen if _has_one_count(limit)}
             for name, chosen in upstreams.items()
+        }
+        self._named = {
+            name: {limit.name: limit for limit in chosen} for name, chosen in upstreams.items()
         }
         self._limits = {name: dict(chosen) for name, chosen in self._configured.items()}
         self._levels.clear()
@@ -91,6 +99,53 @@ class Book:
     def limits(self, upstream: str) -> Mapping[str, Limit]:
         """Return the limit of each known bucket."""
         return self._limits.get(upstream, {})
+
+    def limit_of(self, upstream: str, bucket: str) -> Limit | None:
+        """Return the limit that a count is of, by its name; None: there is none."""
+        if (known := self.limits(upstream).get(bucket)) is not None:
+            return known
+        name, credential, _ = bucket.partition("@")
+        named = self._named.get(upstream, {})
+        limit, endpoint = named.get(name), ""
+        if limit is None:
+            name, endpoint, _ = name.partition("/")
+            limit = named.get(name)
+        if limit is None or bool(endpoint) is not limit.each_endpoint:
+            return None
+        return None if credential and limit.of != "credential" else limit
+
+    def learn(self, upstream: str, bucket: str, limit: Limit) -> None:
+        """Know a count that nobody has spent from in this process."""
+        self._limits.setdefault(upstream, {})[bucket] = limit
+
+    def forget(self, upstream: str, account: Account, moment: Moment) -> None:
+        """Forget of an account's counts those of credentials that are as if never spent from."""
+        known, seen = self._limits.get(upstream, {}), self._seen.get(upstream)
+        for bucket, count in account.counts.items():
+            limit = known.get(bucket) if "@" in bucket else None
+            if limit and limits.is_idle(self.rule(limit, moment.wall), count, moment):
+                del known[bucket]
+        if seen is not None:
+            kept = {name: count for name, count in seen.account.counts.items() if name in known}
+            self._seen[upstream] = replace(seen, account=Account(seen.account.head, kept))
+        self._levels.pop(upstream, None)
+
+    def crowded(self, bill: Bill) -> bool:
+        """Whether it is time to forget credentials' counts: there are twice as many as were left.
+
+        True once, until `thinned` is called.
+        """
+        if not any("@" in charge.bucket for charge in bill.charges):
+            return False
+        number = len(self.limits(bill.upstream))
+        if number < self._crowded_at.get(bill.upstream, 0.0):
+            return False
+        self._crowded_at[bill.upstream] = math.inf
+        return True
+
+    def thinned(self, upstream: str) -> None:
+        """Note that those counts have been forgotten that could be."""
+        self._crowded_at[upstream] = _FEW + 2.0 * len(self.limits(upstream))
 
     # ── bills and settlements, as the arithmetic takes them ──
 

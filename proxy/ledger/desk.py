@@ -5,19 +5,24 @@ was booked. A grant whose caller went away meanwhile is given back.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
 from proxy.backends.errors import BackendError
 from proxy.core import limits, transfers
-from proxy.core.limits import Adjustment, Booked
+from proxy.core.counts import Count
+from proxy.core.limits import Account, Adjustment, Booked
 from proxy.core.model import Denied
+from proxy.core.rules import Rule
 from proxy.core.spending import Bill, Granted, Level, Outlook, Receipt, Settled
 from proxy.core.transfers import Carried
 from proxy.ledger.book import Book, Limits, lost
-from proxy.ledger.questions import Adjust, Look, Question, Result, Settle, Spend, given_back
+from proxy.ledger.questions import Adjust, Look, Prune, Question, Result, Settle, Spend, given_back
 from proxy.tasks import Tasks
+
+_PART = 500
+"""Counts that are looked at in one call."""
 
 _log = structlog.get_logger("ledger")
 
@@ -42,6 +47,15 @@ class Desk(ABC):
 
         """
 
+    @abstractmethod
+    async def _names(self, upstream: str) -> tuple[str, ...]:
+        """Return the buckets that the ledger holds counts of.
+
+        Raises:
+            BackendError: where the counts lie cannot be reached or read.
+
+        """
+
     @property
     def alone(self) -> frozenset[str]:
         """The upstreams that this process counts alone, the ledger being lost."""
@@ -60,6 +74,8 @@ class Desk(ABC):
             result = await self._put(question)
         except BackendError as error:
             return self._spend_alone(bill, question, error)
+        if self.book.crowded(bill):
+            self._tasks.start(self._prune(bill.upstream), "prune")
         decision, account, moment = result
         assert decision is not None  # noqa: S101 - a spend is always decided
         return self.book.answer(bill, order, decision, account, moment)
@@ -112,7 +128,10 @@ class Desk(ABC):
         known = 0
         for each in carried:
             adjustment = Adjustment(each.bucket, each.log, least=True)
-            known += await self._adjust(each.upstream, adjustment)
+            limit = self.book.limit_of(each.upstream, each.bucket)
+            if limit is not None:
+                self.book.learn(each.upstream, each.bucket, limit)
+                known += await self._adjust(each.upstream, adjustment)
         return known
 
     async def carried(self) -> tuple[Carried, ...]:
@@ -124,12 +143,46 @@ class Desk(ABC):
         """
         found: list[Carried] = []
         for upstream in self.book.upstreams:
-            _, account, moment = await self._put(self._look(upstream))
-            rules = self.book.rules(upstream, account.counts)
-            found += transfers.carried(upstream, account, rules, moment)
+            for rules in await self._stored(upstream):
+                _, account, moment = await self._put(Look(upstream, rules))
+                counts = {
+                    bucket: account.counts[bucket] for bucket in rules if bucket in account.counts
+                }
+                found += transfers.carried(upstream, Account(account.head, counts), rules, moment)
         return tuple(found)
 
     # ── inside ──
+
+    async def _stored(self, upstream: str, mark: str = "") -> Iterator[dict[str, Rule]]:
+        """Return how those of the stored counts are kept whose names have the mark, by parts.
+
+        What the configuration has no limit for any more is left out.
+        """
+        limits_of = {
+            bucket: limit
+            for bucket in await self._names(upstream)
+            if mark in bucket and (limit := self.book.limit_of(upstream, bucket)) is not None
+        }
+        for bucket, limit in limits_of.items():
+            self.book.learn(upstream, bucket, limit)
+        parts = (tuple(limits_of)[at : at + _PART] for at in range(0, len(limits_of), _PART))
+        return (self.book.rules(upstream, part) for part in parts)
+
+    async def _prune(self, upstream: str) -> None:
+        """Forget credentials' counts, here and in the ledger, that nobody has spent from for long.
+
+        They stand as if nobody ever had, so that nothing is lost.
+        """
+        try:
+            for rules in await self._stored(upstream, "@"):
+                _, account, moment = await self._put(Prune(upstream, rules))
+                counts = {name: count for name, count in account.counts.items() if name in rules}
+                gone = {name: Count(rule.slot) for name, rule in rules.items()} | counts
+                self.book.forget(upstream, Account(account.head, gone), moment)
+        except BackendError as error:
+            _log.warning("pruning_failed", upstream=upstream, reason=str(error))
+        finally:
+            self.book.thinned(upstream)
 
     def _spend_alone(self, bill: Bill, _question: Spend, error: BackendError) -> Granted | Denied:
         """Decide without the ledger."""

@@ -32,6 +32,9 @@ class MemoryLedger(Desk):
     async def close(self) -> None:
         """End; there is nothing to keep."""
 
+    async def _names(self, upstream: str) -> tuple[str, ...]:
+        return tuple(self._accounts.get(upstream, Account()).counts)
+
     async def _put(self, question: Question) -> Result:
         upstream = question.upstream
         stored = self._accounts.get(upstream, Account())

@@ -64,7 +64,15 @@ class Part:
     rules: dict[str, Rule]
 
 
-Question: TypeAlias = Spend | Settle | Adjust | Look | Tell | Part
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Forget those of these buckets that stand as if nobody had ever spent from them."""
+
+    upstream: str
+    rules: dict[str, Rule]
+
+
+Question: TypeAlias = Spend | Settle | Adjust | Look | Tell | Part | Prune
 
 
 Result: TypeAlias = tuple[Decision | None, Account, Moment]
@@ -89,6 +97,8 @@ def answered(
             return limits.adjust(account, adjustment, rules, moment), None
         case Tell(telling=telling, rules=rules):
             return shares.told(account, telling, rules, moment, known=False), None
+        case Prune(rules=rules):
+            return limits.pruned(account, rules, moment), None
         case Look() | Part():
             return account, None
         case _:

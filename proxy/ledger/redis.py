@@ -171,6 +171,14 @@ class RedisLedger(Desk):
             self._gatherings[question.upstream] = gathering
         return await gathering.submit(question)
 
+    async def _names(self, upstream: str) -> tuple[str, ...]:
+        key, names, cursor = self._keys(upstream)[0], set[str](), b"0"
+        while True:
+            cursor, found = await self._redis.execute("HSCAN", key, cursor, "COUNT", "500")
+            names.update(name.decode() for name in found[::2] if name)
+            if int(cursor) == 0:
+                return tuple(sorted(names))
+
     async def _ask(self, questions: list[Question]) -> list[Result]:
         upstream = questions[0].upstream
         if upstream in self._shares:

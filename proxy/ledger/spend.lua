@@ -11,7 +11,8 @@
 --          or {MessagePack {now, wall, {}}}, and nothing done, where the caller knows more than is
 --          here: it must tell first
 --
--- Question  {0, order} | {1, ending} | {2, adjustment} | {3} | {4, telling} | {5, spender}
+-- Question  {0, order} | {1, ending} | {2, adjustment} | {3} | {4, telling} | {5, spender} |
+--           {6, {bucket, ...}}
 -- Decision  {0, until, probe} booked | {1, until} held | {2, index} short | {3} none
 -- Needs nothing beyond Redis 6.2: effects are replicated by default since 5.0, so TIME may be read.
 
@@ -24,6 +25,7 @@ local COST_MEMORY, LAG_MEMORY, FADES = 0.99, 0.9, 4.0
 local DRIFT, DISTRUST, TOLERANCE = 1e-4, -16, 0.001
 local SHORTEST, LONGEST, JITTER = 1.0, 7 * 86400.0, 0.1
 local LATE = 60.0
+local REMEMBERED = 4.0
 local LEASE, SILENT, LONG_SILENT, RENEW = 20.0, 2.0, 3.0, 0.25
 local floor, min, max = math.floor, math.min, math.max
 
@@ -649,6 +651,17 @@ local function told(state, telling, moment, known)
   if telling[4][1] > state.head[6][1] then state.head[6] = telling[4] end
 end
 
+-- Whether all of a (current) count is back, and what the provider told of it is long past
+
+local function idle(rule, count, moment)
+  local told_at = count[4][1]
+  if told_at > 0 and moment.now < told_at + REMEMBERED * rule.window then return false end
+  if rule.kind == BUCKET then
+    return in_flight(count, moment.now, rule.slot) <= 0 and count[5] >= rule.size - CRUMB
+  end
+  return #count[2][1] == 0 and #count[3][1] == 0
+end
+
 -- The batch
 
 local request = cmsgpack.unpack(ARGV[1])
@@ -688,7 +701,7 @@ elseif known and (state.head[2] ~= known[1] or state.head[7] < known[2]) then
   return {cmsgpack.pack({now, wall, {}})}
 end
 state.head[3], state.head[4] = now, wall - now
-local decisions, changed, renewed = {}, false, false
+local decisions, changed, renewed, pruned = {}, false, false, {}
 if request[5] ~= '' then
   renewed = last_seen(state.head[8], request[5]) < now - RENEW
   state.head[8] = met(state.head[8], request[5], now)
@@ -730,6 +743,12 @@ for i, question in ipairs(request[4]) do
     changed = true
     state.head[8] = parted(state.head[8], question[2])
   end
+  if kind == 6 then
+    for _, bucket in ipairs(question[2]) do
+      current(state.rules[bucket], state.counts[bucket], moment)
+      pruned[#pruned + 1] = bucket
+    end
+  end
   decisions[i] = decision
 end
 
@@ -745,5 +764,10 @@ if changed then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.17g', now - LATE))
 elseif renewed then
   redis.call('HSET', KEYS[1], '', reply[2])
+end
+for _, bucket in ipairs(pruned) do
+  if idle(state.rules[bucket], state.counts[bucket], moment) then
+    redis.call('HDEL', KEYS[1], bucket)
+  end
 end
 return reply

@@ -57,6 +57,11 @@ class SqliteLedger(Desk):
     async def _put(self, question: Question) -> Result:
         return await self._gathering.submit(question)
 
+    async def _names(self, upstream: str) -> tuple[str, ...]:
+        return await self.database.write(
+            lambda connection: self._states.names(connection, upstream)
+        )
+
     async def _ask(self, questions: list[Question]) -> list[Result]:
         results = await self.database.write(
             lambda connection: self._states.run(connection, questions)

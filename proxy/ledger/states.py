@@ -41,6 +41,9 @@ _NOTED = 10.0
 _SELECT = "SELECT state FROM states WHERE upstream = ? AND bucket = ?"
 _UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
 
+_DELETE = "DELETE FROM states WHERE upstream = ? AND bucket = ?"
+_NAMES = "SELECT bucket FROM states WHERE upstream = ? AND bucket != ?"
+
 _encode = msgspec.msgpack.Encoder().encode
 _read_head = msgspec.msgpack.Decoder(Head).decode
 _read_count = msgspec.msgpack.Decoder(Count).decode
@@ -137,6 +140,15 @@ class States:
             self._decoded[upstream, bucket] = (packed, state)
             rows.append((upstream, bucket, packed))
         connection.executemany(_UPSERT, rows)
+        gone = [(upstream, bucket) for bucket in before.counts if bucket not in after.counts]
+        for key in gone:
+            self._decoded.pop(key, None)
+        connection.executemany(_DELETE, gone)
+
+    def names(self, connection: sqlite3.Connection, upstream: str) -> tuple[str, ...]:
+        """Return the buckets that there are states of."""
+        rows = connection.execute(_NAMES, (upstream, _HEAD))
+        return tuple(bucket for (bucket,) in rows)
 
 
 def _read(packed: bytes, bucket: str) -> Head | Count:

@@ -10,7 +10,7 @@ from proxy.backends.redis import Script
 from proxy.core.counts import Count, Moment
 from proxy.core.limits import Account, Booked, Decision, Head, Held, Short
 from proxy.core.rules import Rule
-from proxy.ledger.questions import Adjust, Look, Part, Question, Settle, Spend, Tell
+from proxy.ledger.questions import Adjust, Look, Part, Prune, Question, Settle, Spend, Tell
 
 SCRIPT = Script(Path(__file__).with_name("spend.lua").read_text(encoding="utf-8"))
 
@@ -58,10 +58,20 @@ def _packed(question: Question) -> tuple[Any, ...]:
             return (2, adjustment)
         case Look():
             return (3,)
+        case Tell() | Part() | Prune():
+            return _packed_rarer(question)
+        case _:
+            assert_never(question)
+
+
+def _packed_rarer(question: Tell | Part | Prune) -> tuple[Any, ...]:
+    match question:
         case Tell(telling=telling):
             return (4, telling)
         case Part(spender=spender):
             return (5, spender)
+        case Prune(rules=rules):
+            return (6, tuple(rules))
         case _:
             assert_never(question)
 

@@ -22,7 +22,10 @@ from tests.fixtures.redis import RedisServer
 
 HOUR = Limit("hour", 3, 3600.0, Algorithm.SLIDING_WINDOW)
 MONTH = Limit("month", 100, CalendarUnit.MONTH, Algorithm.FIXED_WINDOW)
-LIMITS = {"up": (HOUR, MONTH)}
+KEYED = Limit("keyed", 5, 3600.0, Algorithm.SLIDING_WINDOW, of="credential")
+APART = Limit("apart", 5, 3600.0, Algorithm.SLIDING_WINDOW, each_endpoint=True)
+POT = Limit("pot", 5, 3600.0, Algorithm.TOKEN_BUCKET, burst=5, of="credential")
+LIMITS = {"up": (HOUR, MONTH, KEYED, APART, POT)}
 BILL = Bill("up", (Charge(HOUR, "hour", 1), Charge(MONTH, "month", 2)), 8.0)
 ANSWERED = Settled(sent=True, answered=True, status=200)
 UNSENT = Settled(sent=False, answered=False)
@@ -71,6 +74,51 @@ async def test_a_limit_is_spent_to_the_last_token(ledger: Desk) -> None:
     assert (denied.limit, denied.hold) == ("hour", False)
     assert 3590 < denied.retry_after <= 3620
     assert _used(ledger) == {"hour": 3, "month": 6}
+
+
+def _keyed(number: int) -> Bill:
+    key = f"{number:04x}"
+    return Bill("up", (Charge(KEYED, f"keyed@{key}", 1), Charge(POT, f"pot@{key}", 2)), 8.0)
+
+
+async def _settled(ledger: Desk) -> None:
+    """Wait for what the ledger does behind its answers."""
+    while tasks := [each for each in ledger._tasks._running if each.get_name() == "prune"]:
+        await asyncio.wait(tasks)
+
+
+async def test_credentials_that_spend_no_more_are_forgotten(ledger: Desk) -> None:
+    """A thousand keys, three of them in use: of others nothing is kept, here or in the ledger."""
+    for number in range(3):
+        await ledger.settle((await _granted(ledger, _keyed(number))).receipt, ANSWERED)
+    for number in range(3, 1000):
+        await ledger.settle((await _granted(ledger, _keyed(number))).receipt, UNSENT)
+        await _settled(ledger)
+    await _granted(ledger)
+    used = {name: round(used) for name, used in _used(ledger).items() if used and "@" in name}
+    keys = ("0000", "0001", "0002")
+
+    assert used == {f"keyed@{key}": 1 for key in keys} | {f"pot@{key}": 2 for key in keys}
+    assert len(ledger.book.limits("up")) < 400
+    assert len(await ledger._names("up")) < 400
+    assert _used(ledger)["hour"] == 1
+
+
+async def test_counts_of_credentials_and_endpoints_are_carried(ledger: Desk) -> None:
+    """Exported though another process spent them, and taken by a ledger that never saw them."""
+    await _granted(ledger, _keyed(7))
+    await _granted(ledger, Bill("up", (Charge(APART, "apart/depth", 3),), 8.0))
+    ledger.configure(LIMITS)  # as a process that has spent nothing
+    carried = await ledger.carried()
+    other = MemoryLedger(LIMITS)
+    wrong = Carried("up", "apart@0007", ((0.0, 1.0),))
+
+    assert await other.take_over((*carried, wrong)) == 3
+    assert {name: round(used) for name, used in _used(other).items() if used} == {
+        "apart/depth": 3,
+        "keyed@0007": 1,
+        "pot@0007": 2,
+    }
 
 
 async def test_concurrent_spends_never_exceed(ledger: Desk) -> None:
@@ -176,6 +224,9 @@ class LostLedger(Desk):
 
     async def _put(self, question: Question) -> Result:
         raise BackendLostError(question.upstream)
+
+    async def _names(self, upstream: str) -> tuple[str, ...]:
+        raise BackendLostError(upstream)
 
 
 async def test_a_lost_ledger_denies() -> None:
