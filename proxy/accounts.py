@@ -14,7 +14,7 @@ from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.calls import Answered
 from proxy.core import costs, links
-from proxy.core.fields import Fields, first, without
+from proxy.core.fields import Fields, combined, first, without
 from proxy.core.model import (
     Client,
     Denied,
@@ -307,4 +307,4 @@ def _local(reply: Reply, ask: Asked) -> bytes:
 
 
 def _untouchable(fields: Fields) -> bool:
-    return "no-transform" in (first(fields, "cache-control") or "").lower()
+    return "no-transform" in (combined(fields, "cache-control") or "").lower()

@@ -12,6 +12,7 @@ LARGEST: Final = 128 * 1024 * 1024
 """Bytes that a body may unpack to: a few kilobytes of gzip can say gigabytes."""
 _PIECE: Final = 4 * 1024 * 1024
 _NAMES = frozenset({"gzip", "x-gzip"})
+_DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 
 
 def is_gzip(fields: Fields) -> bool:
@@ -87,3 +88,32 @@ def _pieces(body: bytes) -> Iterator[bytes]:
             body = stream.unused_data.lstrip(b"\0")
     except zlib.error as error:
         raise ValueError(f"not a gzip body: {error}") from error
+
+
+def negotiated(fields: Fields, coding: str, *, changed: bool) -> Fields:
+    """Return the fields of a body whose form was chosen for this client.
+
+    `coding` is the form that goes out; `changed` says that it is not the form that came.
+    """
+    kept = []
+    for name, value in fields:
+        lower = name.lower()
+        if lower == "content-encoding" or (changed and lower in _DIGESTS):
+            continue
+        weakened = changed and lower == "etag" and not value.startswith("W/")
+        kept.append((name, f"W/{value}" if weakened else value))
+    if coding:
+        kept.append(("Content-Encoding", coding))
+    if not _varies(fields):
+        kept.append(("Vary", "Accept-Encoding"))
+    return tuple(kept)
+
+
+def _varies(fields: Fields) -> bool:
+    named = {
+        member.strip().lower()
+        for name, value in fields
+        if name.lower() == "vary"
+        for member in value.split(",")
+    }
+    return not named.isdisjoint({"accept-encoding", "*"})

@@ -2,20 +2,25 @@
 
 One range of bytes is cut out; several, another unit, or a malformed one are not understood, and the
 whole is given. If-Range must name the whole that we hold, by a strong tag or by its exact date.
+Parts are of the identity form: where the provider's was gzip, that is another representation, which
+a strong tag of the provider's does not name.
 """
 
 import re
-import zlib
 from dataclasses import replace
 from typing import Final
 
 from proxy.core import conditions, dates
-from proxy.core.fields import first, without
+from proxy.core.codings import GZIP, content, is_gzip, negotiated
+from proxy.core.fields import combined, first, without
 from proxy.core.model import Entry, Reply, Request
 
 _RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
 _OK: Final = 200
-_GZIP_WINDOW: Final = 31
+_OF_THE_WHOLE: Final = frozenset(
+    {"content-length", "content-range", "content-digest", "content-md5"}
+)
+"""What describes the bytes of one message, not the representation (RFC 9530 section 2)."""
 
 
 def part(entry: Entry, reply: Reply, request: Request) -> Reply:
@@ -26,10 +31,15 @@ def part(entry: Entry, reply: Reply, request: Request) -> Reply:
     found = _RANGE.fullmatch(wanted.strip())
     if found is None or not (found[1] or found[2]) or not _current(entry, request):
         return reply
+    recoded = reply.encoding == GZIP and is_gzip(entry.fields)
     whole = _identity(reply)
+    if whole is None or (recoded and not _may_be_recoded(entry, request)):
+        return reply
     if (span := _span(found[1], found[2], len(whole))) is None:
         return reply
-    fields = without(reply.fields, {"content-length", "content-range"})
+    fields = without(reply.fields, _OF_THE_WHOLE)
+    if recoded:
+        fields = negotiated(fields, "", changed=True)
     first_byte, end = span
     if first_byte >= end:
         named = (*fields, ("Content-Range", f"bytes */{len(whole)}"))
@@ -78,7 +88,16 @@ def _settled(entry: Entry, modified: str) -> bool:
     return since is not None and date is not None and date >= since + 1.0
 
 
-def _identity(reply: Reply) -> bytes:
-    if reply.encoding == "gzip":
-        return zlib.decompress(reply.body, _GZIP_WINDOW)
-    return reply.body
+def _identity(reply: Reply) -> bytes | None:
+    """Return the body unpacked; None where it calls itself gzip and is not."""
+    try:
+        return content(reply.body) if reply.encoding == GZIP else reply.body
+    except ValueError:
+        return None
+
+
+def _may_be_recoded(entry: Entry, request: Request) -> bool:
+    """Return whether the identity form may be given of what came as gzip, and is what is meant."""
+    allowed = "no-transform" not in (combined(entry.fields, "cache-control") or "").lower()
+    condition = first(request.fields, "if-range")
+    return allowed and (condition is None or not condition.strip().startswith('"'))

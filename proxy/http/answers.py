@@ -16,14 +16,14 @@ from typing import Final
 from aiohttp.http import HttpVersion10, RawRequestMessage
 
 from proxy.answer import Account, Answer, Problem
-from proxy.core.codings import GZIP
+from proxy.core.codings import GZIP, negotiated
 from proxy.core.fields import Fields, replaced
 from proxy.core.model import Entry
 from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
 from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
-from proxy.http.encodings import IDENTITY, coding_of, gunzipped, negotiated, takes_gzip
+from proxy.http.encodings import IDENTITY, coding_of, gunzipped, takes_gzip
 from proxy.http.fields import (
     presentable,
     problem_waits,

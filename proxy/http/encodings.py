@@ -14,7 +14,6 @@ from proxy.core.fields import Fields, first
 
 IDENTITY = ""
 
-_DIGESTS = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 _ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "identity": IDENTITY}
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _PIECE = 256 * 1024
@@ -72,32 +71,3 @@ async def gunzipped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             rest = stream.unconsumed_tail or stream.unused_data.lstrip(b"\0")
     if not stream.eof:
         raise zlib.error("incomplete gzip stream")
-
-
-def negotiated(fields: Fields, coding: str, *, changed: bool) -> Fields:
-    """Return the fields of a body whose form was chosen for this client.
-
-    `coding` is the form that goes out; `changed` says that it is not the form that came.
-    """
-    kept = []
-    for name, value in fields:
-        lower = name.lower()
-        if lower == "content-encoding" or (changed and lower in _DIGESTS):
-            continue
-        weakened = changed and lower == "etag" and not value.startswith("W/")
-        kept.append((name, f"W/{value}" if weakened else value))
-    if coding:
-        kept.append(("Content-Encoding", coding))
-    if not _varies(fields):
-        kept.append(("Vary", "Accept-Encoding"))
-    return tuple(kept)
-
-
-def _varies(fields: Fields) -> bool:
-    named = {
-        member.strip().lower()
-        for name, value in fields
-        if name.lower() == "vary"
-        for member in value.split(",")
-    }
-    return not named.isdisjoint({"accept-encoding", "*"})

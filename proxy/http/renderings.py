@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.answer import Answer
-from proxy.core.codings import GZIP, content
+from proxy.core.codings import GZIP, content, negotiated
 from proxy.core.fields import Fields
 from proxy.core.model import Entry
 from proxy.core.spending import Level
 from proxy.forms import Forms
-from proxy.http.encodings import IDENTITY, coding_of, negotiated
+from proxy.http.encodings import IDENTITY, coding_of
 from proxy.http.fields import presentable
 from proxy.http.heads import field_lines, status_line
 

@@ -1,5 +1,6 @@
 """Ranges (RFC 9110 section 14)."""
 
+import gzip
 import zlib
 
 import pytest
@@ -101,6 +102,48 @@ def test_a_part_is_of_the_identity_form() -> None:
     reply = part((("Range", "bytes=2-4"),), body=body, encoding="gzip")
 
     assert (b"234", "", 206) == (reply.body, reply.encoding, reply.status)
+
+
+PRESSED = gzip.compress(BODY[:5]) + gzip.compress(BODY[5:])
+CODED = ("Content-Encoding", "gzip")
+
+
+def test_a_part_of_what_came_as_gzip_is_another_representation() -> None:
+    """The cut bytes are not gzip and must not be called so; tag, digests and Vary go with them."""
+    reply = part(
+        (("Range", "bytes=4-6"),), CODED, TAG, ("Digest", "d"), body=PRESSED, encoding="gzip"
+    )
+
+    assert (206, b"456") == (reply.status, reply.body)  # of all the members of the gzip body
+    assert reply.fields == (
+        ("ETag", 'W/"t"'),
+        ("Vary", "Accept-Encoding"),
+        ("Content-Range", "bytes 4-6/11"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    [
+        ((("If-Range", '"t"'),), (CODED, TAG)),  # the tag names the gzip bytes
+        ((), (CODED, TAG, ("Cache-Control", "public"), ("Cache-Control", "no-transform"))),
+    ],
+)
+def test_what_came_as_gzip_is_whole_where_its_bytes_are_meant(
+    asked: Fields, fields: Fields
+) -> None:
+    """A part in another form would be joined to bytes that it does not fit, or is forbidden."""
+    reply = part((("Range", "bytes=4-6"), *asked), *fields, body=PRESSED, encoding="gzip")
+
+    assert (200, PRESSED, fields) == (reply.status, reply.body, reply.fields)
+
+
+def test_a_part_is_given_no_digest_of_the_whole() -> None:
+    """RFC 9530 section 2: Content-Digest is of a message's bytes, Repr-Digest of the whole."""
+    digests = (("Content-Digest", "c"), ("Repr-Digest", "r"), ("Content-MD5", "m"))
+    reply = part((("Range", "bytes=0-0"),), *digests)
+
+    assert reply.fields == (("Repr-Digest", "r"), ("Content-Range", "bytes 0-0/11"))
 
 
 def test_a_stored_content_range_is_not_repeated() -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.core.codings import gunzip
-from proxy.http.encodings import coding_of, gunzipped, negotiated, takes_gzip
+from proxy.core.codings import gunzip, negotiated
+from proxy.http.encodings import coding_of, gunzipped, takes_gzip
 
 
 @pytest.mark.parametrize(
