@@ -15,7 +15,7 @@ from proxy.core.codings import GZIP, content, is_gzip, negotiated
 from proxy.core.fields import combined, first, without
 from proxy.core.model import Entry, Reply, Request
 
-_RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
+_RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]{0,4000})-([0-9]{0,4000})[ \t]*", re.IGNORECASE)
 _OK: Final = 200
 _OF_THE_WHOLE: Final = frozenset(
     {"content-length", "content-range", "content-digest", "content-md5"}
