@@ -220,11 +220,11 @@ def adjust(
 
 def pruned(account: Account, rules: Mapping[str, Rule], moment: Moment) -> Account:
     """Return the account less those of the counts that stand as if nobody had ever spent."""
-    counts = {
-        bucket: count
-        for bucket, count in account.counts.items()
-        if bucket not in rules or not is_idle(rules[bucket], count, moment)
-    }
+    counts = dict(account.counts)
+    for bucket in account.counts.keys() & rules.keys():
+        counts[bucket] = current(rules[bucket], counts[bucket], moment)
+        if is_idle(rules[bucket], counts[bucket], moment):
+            del counts[bucket]
     return Account(account.head, counts)
 
 
@@ -233,10 +233,9 @@ def is_idle(rule: Rule, count: Count, moment: Moment) -> bool:
     count = current(rule, count, moment)
     if count.told.at > 0 and moment.now < count.told.at + _REMEMBERED * rule.window:
         return False
-    if rule.kind == BUCKET:
-        flying = buckets.in_flight(count, moment.now, rule.slot)
-        return flying <= 0 and count.level >= rule.size - tallies.CRUMB
-    return not count.own.slots and not count.foreign.slots
+    if count.own.slots or count.foreign.slots:
+        return False
+    return rule.kind != BUCKET or count.level >= rule.size - tallies.CRUMB
 
 
 def _dated(rule: Rule, log: tuple[tuple[float, float], ...], moment: Moment) -> tallies.Tally:

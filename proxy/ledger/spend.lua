@@ -656,10 +656,8 @@ end
 local function idle(rule, count, moment)
   local told_at = count[4][1]
   if told_at > 0 and moment.now < told_at + REMEMBERED * rule.window then return false end
-  if rule.kind == BUCKET then
-    return in_flight(count, moment.now, rule.slot) <= 0 and count[5] >= rule.size - CRUMB
-  end
-  return #count[2][1] == 0 and #count[3][1] == 0
+  if #count[2][1] > 0 or #count[3][1] > 0 then return false end
+  return rule.kind ~= BUCKET or count[5] >= rule.size - CRUMB
 end
 
 -- The batch
@@ -745,8 +743,12 @@ for i, question in ipairs(request[4]) do
   end
   if kind == 6 then
     for _, bucket in ipairs(question[2]) do
-      current(state.rules[bucket], state.counts[bucket], moment)
-      pruned[#pruned + 1] = bucket
+      local rule, count = state.rules[bucket], state.counts[bucket]
+      current(rule, count, moment)
+      if idle(rule, count, moment) then
+        state.counts[bucket] = fresh(rule)
+        pruned[#pruned + 1] = bucket
+      end
     end
   end
   decisions[i] = decision
@@ -766,8 +768,8 @@ elseif renewed then
   redis.call('HSET', KEYS[1], '', reply[2])
 end
 for _, bucket in ipairs(pruned) do
-  if idle(state.rules[bucket], state.counts[bucket], moment) then
-    redis.call('HDEL', KEYS[1], bucket)
-  end
+  local rule, count = state.rules[bucket], state.counts[bucket]
+  current(rule, count, moment)
+  if idle(rule, count, moment) then redis.call('HDEL', KEYS[1], bucket) end
 end
 return reply

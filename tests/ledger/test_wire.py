@@ -23,7 +23,17 @@ from proxy.core.shares import Telling
 from proxy.core.spenders import LEASE, Spender
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger import wire
-from proxy.ledger.questions import Adjust, Look, Question, Settle, Spend, Tell, answered, buckets
+from proxy.ledger.questions import (
+    Adjust,
+    Look,
+    Prune,
+    Question,
+    Settle,
+    Spend,
+    Tell,
+    answered,
+    buckets,
+)
 from tests.fixtures.redis import RedisServer
 
 _BEGAN = 1_699_999_990.0
@@ -108,7 +118,7 @@ class History:
             case "tell":
                 return self._tell(rules)
             case "look":
-                return Look("up", rules)
+                return rng.choice([Look, Prune])("up", rules)
         return self._spend(rules)
 
     def _spend(self, rules: dict[str, Rule]) -> Spend:
@@ -184,7 +194,7 @@ class History:
         seen = {each.id: each.seen for each in self.account.head.spenders}
         renewed = self.caller != "" and seen.get(self.caller, 0.0) < moment.now - 0.25
         decisions: list[Decision | None] = []
-        changed = False
+        changed, marked = False, dict[str, Rule]()
         for question in questions:
             if isinstance(question, Settle) and question.ending.id not in self.receipts:
                 decisions.append(None)
@@ -205,12 +215,20 @@ class History:
             account, decision = answered(question, account, moment)
             moment = moment._replace(offset=account.head.offset)
             decisions.append(decision)
-            changed |= not isinstance(question, Look) and not _denied(decision)
+            if isinstance(question, Prune):
+                rules = question.rules.items()
+                marked |= {name: each for name, each in rules if name not in account.counts}
+            changed |= not isinstance(question, Look | Prune) and not _denied(decision)
             if isinstance(question, Settle):
                 del self.receipts[question.ending.id]
             if isinstance(question, Spend) and isinstance(decision, Booked):
                 self.receipts[question.order.id] = decision.until
                 self.granted.append((question.order, decision.until))
+        gone = {
+            name
+            for name, rule_ in marked.items()
+            if limits.is_idle(rule_, account.counts.get(name) or Count(rule_.slot), moment)
+        }
         if changed:
             self.account = account
             self.receipts = {
@@ -218,6 +236,8 @@ class History:
             }
         elif renewed:
             self.account = Account(account.head, self.account.counts)
+        kept = {name: count for name, count in self.account.counts.items() if name not in gone}
+        self.account = Account(self.account.head, kept)
         self.seen = account
         return decisions
 
