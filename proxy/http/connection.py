@@ -87,7 +87,8 @@ class Inbound:
             self.body.set_exception(error)
 
     def _finish(self) -> None:
-        """Let go of what the request held: nothing."""
+        """Say that the answer has been written: aiohttp's loop calls this, and then goes back."""
+        self.connection.settled = SHORT
 
 
 class Desk(Protocol):
@@ -122,6 +123,7 @@ class Connection(OpenHandler):
         "_desk",
         "_head_clock",
         "_head_size",
+        "_held",
         "_last",
         "_row",
         "_unknown",
@@ -129,6 +131,7 @@ class Connection(OpenHandler):
         "port",
         "reading",
         "secure",
+        "settled",
     )
 
     def __init__(self, manager: object, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
@@ -155,6 +158,10 @@ class Connection(OpenHandler):
         """The chunk that was answered by one row last, and the row."""
         self._unknown = 0
         """Heads in a row that the accelerator did not know."""
+        self._held = b""
+        """What came before aiohttp's loop was back."""
+        self.settled = SHORT
+        """Whether no request is under way, be aiohttp's loop back or not."""
         self.peer = ""
         """The client's address."""
         self.secure = False
@@ -178,15 +185,29 @@ class Connection(OpenHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         self._stop_head_clock()
+        self._held = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in: by the accelerator, else at once, else by aiohttp's loop."""
-        if data == self._last and self._between and self._repeated():
-            return
+        if self._held and data:
+            self._held += data
+        elif not (data == self._last and self._between and self._repeated()):
+            self._take_in(data, waits=True)
+
+    def _take_in(self, data: bytes, *, waits: bool) -> None:
+        """Take bytes in; a head that comes before aiohttp's loop is back `waits` for it one turn.
+
+        The loop is back a turn or two after an answer was written, or the client accepted. Who
+        asks again sooner would find it away each time, and never come to the shorter ways.
+        """
         rest = data
         while rest:
             if self._between:
+                if waits and self.settled and not self.is_parked():
+                    self._held = rest
+                    self._loop.call_soon(self._take_held)
+                    return
                 rest = self._by_heads(rest)
             else:
                 self._feed(rest, parked=self.is_parked())
@@ -196,6 +217,11 @@ class Connection(OpenHandler):
         self._mind_the_head(data)
         if self.reading is not None and self.is_garbled():
             self.reading.set_exception(RequestPayloadError("not framed as HTTP"))
+
+    def _take_held(self) -> None:
+        held, self._held = self._held, b""
+        if held and self.transport is not None:
+            self._take_in(held, waits=False)
 
     def _by_heads(self, data: bytes) -> bytes:
         """Take in one head, or all that the accelerator knows; return the rest.
@@ -247,6 +273,7 @@ class Connection(OpenHandler):
         """Parse; answer at once what can be, and give aiohttp's loop what can not."""
         whole, self._between = self._between, False
         if not parked:
+            self.settled = False
             super().data_received(data)
             self._between = SHORT and self.ended_with_a_head(data)
             return
@@ -264,6 +291,7 @@ class Connection(OpenHandler):
             self.count_answered(1, parsed=True)
             self._between = True
             return
+        self.settled = False
         self.hand_over(parsed)
         self._between = self.ended_with_a_head(data)
 

@@ -8,10 +8,14 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Request
+from proxy.http.connection import Finished, Inbound
 from proxy.http.patience import Patience
 from tests.http.conftest import Standing, standing, until, whole
+from tests.http.known_hits import entry, hit
+from tests.http.test_accelerator_exchanges import Pipe, turns
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
+KNOWN = b"GET /a HTTP/1.1\r\nHost: P\r\n\r\n"
 
 
 @pytest.mark.parametrize("begun", [b"GET /x HT", b"GET /x HTTP/1.1\r\nHost: P\r\n"])
@@ -84,3 +88,54 @@ async def test_a_connection_knows_both_its_ends(house: Standing) -> None:
         assert transport is not None
         told = transport.get_extra_info("socket")
         assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.parametrize(
+    "first", [GET, b"POST /c HTTP/1.1\r\nHost: P\r\nContent-Length: 0\r\n\r\n"]
+)
+async def test_who_asks_before_the_loop_is_back_comes_to_the_short_way(
+    house: Standing, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    """On a new connection, and right after an answer by aiohttp's loop: it is waited for a turn."""
+    known = hit(entry())
+    house.flow.hit = lambda request: known if request.path == "/a" else None
+    handled = []
+    handle = house.front._handle
+
+    async def counted(inbound: Inbound) -> Finished:
+        handled.append(inbound.message.path)
+        return await handle(inbound)
+
+    monkeypatch.setattr(house.front._server, "request_handler", counted)
+    connection = house.front.accept()
+    pipe = Pipe(connection)
+    connection.connection_made(pipe)
+    connection.data_received(KNOWN[:9])  # before the task of aiohttp's loop has begun
+    connection.data_received(KNOWN[9:])
+    await turns(20, lambda: pipe.heard != b"")
+    assert (pipe.heard.count(b"X-Cache: HIT"), handled) == (1, [])
+
+    write = pipe.write
+
+    def answered(data: bytes) -> None:
+        write(data)
+        monkeypatch.setattr(pipe, "write", write)
+        asyncio.get_running_loop().call_soon(connection.data_received, KNOWN)
+
+    monkeypatch.setattr(pipe, "write", answered)
+    connection.data_received(first)
+    await turns(50, lambda: pipe.heard.count(b"HTTP/1.1 200") == 3)
+    assert pipe.heard.count(b"X-Cache: HIT") == 2
+    assert len(handled) == 1
+    pipe.close()
+    await turns(5)
+
+
+async def test_what_is_held_of_a_lost_connection_is_forgotten(house: Standing) -> None:
+    """Its client has gone within the turn."""
+    connection = house.front.accept()
+    connection.connection_made(Pipe(connection))
+    connection.data_received(KNOWN)
+    connection.connection_lost(None)
+    await turns(10)
+    assert house.flow.asked == []
