@@ -175,7 +175,8 @@ def _not_modified(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlem
     if not plan.validators or entry is None:
         return _unasked(exchange, plan, fetched)
     if exchange.obey and conditions.names_another(fetched.reply.fields, entry):
-        return _unchanged(exchange, entry)
+        known = chosen is not None  # else what is stored is for others' selections
+        return _unchanged(exchange, entry) if known else _unasked(exchange, plan, fetched)
     fresh = storing.freshened(
         exchange.endpoint,
         entry,

@@ -88,7 +88,10 @@ WISHES: Final[dict[str, tuple[float | None, float | None]]] = {
 }
 SELECTIONS: Final = ("", "1", "2")
 LATER: Final = (0.0, 0.0, 1.0, 7.0, 19.0, 25.0, 45.0, 61.0, 100.0, 700.0)
-FAILURES: Final = ("timeout", "denied", "hold", "broken", "500", "503", "429", "rejected")
+FAILURES: Final = (
+    "timeout", "denied", "hold", "broken", "500", "503", "429", "rejected", "another",
+)  # fmt: skip
+"""`another`: a 304 whose tag is of nothing that is stored."""
 
 
 @dataclass
@@ -267,6 +270,8 @@ class Exchanges(RuleBasedStateMachine):
                 came = Failed(Failure.PROTOCOL, sent=True)
             case "denied" | "hold":
                 came = Denied(outcome, 5.0, 9.0, hold=outcome == "hold")
+            case "another":
+                came = self.another(plan, control, age)
             case _:
                 came = self.origin.answer(
                     request, plan.validators, self.now, control=control, vary=vary, age=age,
@@ -274,8 +279,19 @@ class Exchanges(RuleBasedStateMachine):
                     status=200 if outcome == "rejected" else int(outcome),
                 )  # fmt: skip
         settlement = self.settle(request, plan, came, request.path)
+        if outcome == "another" and self.policy is Policy.OBEY:
+            assert isinstance(settlement.write, Nothing)
         self.write(settlement.write)
         return settlement
+
+    def another(self, plan: Fetch, control: str, age: int) -> Fetched:
+        """Confirm something else; but for `obey` that is taken for what was asked about."""
+        if plan.validators and self.policy is not Policy.OBEY:
+            held = self.origin.made[plan.stored[0].body.decode()]
+            held.generated_at, held.control = self.now - age, control or held.control
+        fields = (("Date", format_date(self.now)), ("Age", str(age)), ("ETag", '"another"'))
+        fields += (("Cache-Control", control),) if control else ()
+        return Fetched(Reply(304, "", fields, b""), self.now, self.now)
 
     # ── The oracle ──
 

@@ -254,6 +254,15 @@ def test_a_304_that_names_another_updates_nothing(
     assert ("nothing" in expected) == (made.reply is old and not made.shareable)
 
 
+def test_a_304_that_names_another_gives_nobody_a_strangers_variant() -> None:
+    """9111 4.1: of the one variant that is stored, for another selection, nothing is known."""
+    held = replace(entry(9, ("Vary", "Foo"), TAG), key="k~1", request_fields=(("foo", "1"),))
+    plan = Fetch(validators=(("If-None-Match", '"a"'),), stored=(held,))
+    made = settled(fetched(304, ("ETag", '"z"')), plan, endpoint(OBEY), asking(("Foo", "2")))
+
+    assert word(made) == "REFUSED 502 nothing"
+
+
 def test_a_304_that_confirms_nobody_is_no_answer() -> None:
     """9111 4.3.4: of several variants, none named: no entry may be updated by it."""
     one, two = entry(9, ("Vary", "Foo"), TAG), entry(9, ("Vary", "Foo"), ("ETag", '"b"'))
