@@ -2,14 +2,15 @@
 
 Holds: 429 and 418 always; a declared block (`403 access too frequent`); a declared body check.
 Their length: Retry-After (RFC 9110 section 10.2.3) or "banned until" in the body, whichever is
-later; else growing steps, which the ledger counts. Figures that are negative or no numbers are
+later; else the reset of a limit of which nothing remains, as the answer says; else growing steps,
+which the ledger counts. Figures that are negative or no numbers are
 not reported at all.
 """
 
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +62,19 @@ def signals(
     if check is not None and check.counts_as == "error":
         return Signals(reports, None, "error")
     hold = _hold(upstream, status, fields, body, wall, hidden=check is not None)
+    if hold is not None and hold.seconds is None:
+        hold = replace(hold, seconds=_spent_for(reports))
     return Signals(reports, hold, BLOCKED if hold is not None else "")
+
+
+def _spent_for(reports: tuple[Report, ...]) -> float | None:
+    """Return the seconds until a limit is reset of which the answer says that nothing remains."""
+    resets = (
+        report.resets_in
+        for report in reports
+        if report.resets_in is not None and report.remaining is not None and report.remaining <= 0
+    )
+    return max(resets, default=None)
 
 
 def _hold(

@@ -100,6 +100,7 @@ class Report:
     cost: float | None = None
     """What this exchange really cost."""
     resets_in: float | None = None
+    """Seconds until it is whole again: a refusal that names no time lasts until then."""
 
 
 @dataclass(frozen=True, slots=True)

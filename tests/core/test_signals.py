@@ -169,3 +169,25 @@ def test_at_path(path: str, expected: list[object]) -> None:
     body = b'{"a":{"b":1},"list":[{"x":1},{"x":2},{}],"map":{"p":3,"q":4},"text":"t"}'
 
     assert expected == list(at_path(body, path))
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ((("left", "0"), ("resets", "1795000030000")), 30.0),
+        ((("left", "0"), ("resets", "1795000030000"), ("Retry-After", "5")), 5.0),
+        ((("left", "0"), ("resets", "1794999990000")), 0.0),
+        ((("left", "7"), ("resets", "1795000030000")), None),
+        ((("left", "0"),), None),
+        ((("left", "0"), ("resets", "soon")), None),
+    ],
+)
+def test_a_refusal_lasts_until_the_reset_of_what_is_spent(
+    fields: Fields, seconds: float | None
+) -> None:
+    """Without Retry-After the answer's own reset counts, where it says that nothing remains."""
+    left = Usage("minute", "left", means="remaining", reset_header="resets", reset_unit="epoch_ms")
+    found = said(replace(upstream(), usage=(left,)), 429, fields)
+
+    assert found.hold is not None
+    assert found.hold.seconds == seconds
