@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count as counter
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from proxy.core import holds, limits, standings
 from proxy.core.counts import Moment
@@ -192,8 +192,13 @@ class Book:
     def _figures(
         self, bill: Bill, charges: tuple[tuple[str, float, float], ...], reports: Iterable[Report]
     ) -> Iterable[Figure]:
-        """Find which counts the reports speak of; those of unknown ones say nothing to us."""
+        """Find which counts the reports speak of; those of unknown ones say nothing to us.
+
+        What remains is of the size that the provider states beside it, whatever ours is.
+        """
         configured = self._configured.get(bill.upstream, {})
+        reports = tuple(reports)
+        stated = {each.limit: size for each in reports if _is_size(size := each.size)}
         for report in reports:
             spent = [
                 (charge.bucket, charge.limit, real)
@@ -203,8 +208,9 @@ class Book:
             if not spent and report.limit in configured:
                 spent = [(report.limit, configured[report.limit], 0.0)]
             for bucket, limit, real in spent:
-                size = 0.0 if report.size is None else report.size
-                used = _used(report, size if size > 0 else limit.limit)
+                size = stated.get(report.limit, 0.0)
+                own = limit.limit if limit.burst is None else limit.burst
+                used = _used(report, size if size > 0 else own)
                 if used >= 0 or size > 0:
                     yield Figure(bucket, used, size, real)
 
@@ -339,6 +345,10 @@ def _real(limit: Limit, cost: float, settled: Settled) -> float:
         if report.limit == limit.name and report.cost is not None:
             return report.cost if math.isfinite(report.cost) and report.cost >= 0 else cost
     return float(cost)
+
+
+def _is_size(size: float | None) -> TypeGuard[float]:
+    return size is not None and math.isfinite(size) and size > 0
 
 
 def _used(report: Report, size: float) -> float:

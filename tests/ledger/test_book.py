@@ -199,3 +199,32 @@ def test_a_reload_changes_what_is_shown(book: Book) -> None:
 
     assert [level.bucket for level in book.levels("up")] == ["second"]
     assert book.upstreams == ("up", "other")
+
+
+@pytest.mark.parametrize(
+    "reports",
+    [
+        (Report("minute", remaining=15.0), Report("minute", size=20.0)),
+        (Report("minute", size=20.0), Report("minute", remaining=15.0)),
+    ],
+    ids=["left-first", "size-first"],
+)
+def test_what_remains_is_of_the_size_beside_it(book: Book, reports: tuple[Report, ...]) -> None:
+    """A provider whose limit is 20 where ours says 30: with 15 left 5 are used, and not 15."""
+    settled = Settled(sent=True, answered=True, reports=reports)
+    found = book.ending(_receipt(book), settled).figures
+
+    assert {each.used for each in found if each.used >= 0} == {5.0}
+    assert {each.size for each in found} == {20.0}
+
+
+def test_what_remains_of_a_bucket_is_of_its_burst() -> None:
+    """A full bucket of 5 that fills by 60 a minute: 5 left is nothing used."""
+    pot = Limit("pot", 60, 60.0, Algorithm.TOKEN_BUCKET, burst=5)
+    book = Book(lambda: 0.0, lambda: 1.7e9)
+    book.configure({"up": (pot,)})
+    bill = Bill("up", (Charge(pot, "pot", 1.0),), 8.0)
+    settled = Settled(sent=True, answered=True, reports=(Report("pot", remaining=5.0),))
+    [figure] = book.ending(Receipt("r", bill, 8.0), settled).figures
+
+    assert figure.used == 0.0
