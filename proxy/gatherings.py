@@ -159,7 +159,7 @@ class Gatherings:
         while gathering.open and not gathering.halves:
             asks = [each.asked for each in gathering.open.values()]
             wait = self._spacing.wait(asks[0].bill(), asks)
-            if wait <= 0:
+            if wait <= 0 or len(asks) >= batch_of(asks[0]).most:  # a full one waits for nobody
                 break
             gathering.changed.clear()
             with contextlib.suppress(TimeoutError):

@@ -57,6 +57,21 @@ def test_calls_wait_for_each_other_and_take_along_who_comes() -> None:
     told(story())
 
 
+def test_a_full_call_leaves_at_once() -> None:
+    """Nobody else could come along: what quota there is, is used."""
+
+    async def story() -> None:
+        shop, loop = Shop(Scarce()), asyncio.get_running_loop()
+        await at(shop, 1, "a")
+        await asyncio.gather(*(at(shop, 0, name) for name in "bcdefghi"))
+
+        assert 1.0 == pytest.approx(loop.time())
+        assert [["a"], [*"bcde"], [*"fghi"]] == shop.shop.asked
+        await shop.close()
+
+    told(story())
+
+
 def test_nobody_waits_for_longer_than_it_would_for_quota() -> None:
     """Who would wait two seconds has its call leave after 1.6, and who would not wait, at once."""
 
