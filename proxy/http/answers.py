@@ -37,7 +37,7 @@ from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, ren
 _OFF_LOOP: Final = 128 * 1024
 """Compressed bytes above which a body is unpacked in a thread, so that others do not wait."""
 
-SLICE: Final = 256 * 1024
+SLICE: Final = 1024 * 1024
 """Bytes of a whole body that are written before the client has read what was written before."""
 
 _LIMIT_LINES: Final = 64
