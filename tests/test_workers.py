@@ -36,7 +36,8 @@ sys.exit(workers.supervise(settings, Path("proxy.yaml"), 2))
 
 WORKER = """
 import os, signal, sys, time
-print("worker", os.getpid(), os.environ["QUOTA_PROXY_WORKER"], flush=True)
+said = f"worker {os.getpid()} {os.environ['QUOTA_PROXY_WORKER']}\\n"
+os.write(1, said.encode())  # at once, or two workers write into each other's lines
 if "STUBBORN" in os.environ:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
