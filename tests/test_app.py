@@ -3,11 +3,12 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog
 
 from proxy.app import DEMONSTRATION, demonstrated, secrets_of, serving
 from proxy.config.loading import load
@@ -17,6 +18,13 @@ from proxy.workers import Worker
 
 CONFIG = Path(__file__).parents[1] / "config" / "proxy.yaml"
 PRICE = "/coingecko/api/v3/simple/price?ids=bitcoin&vs_currencies=usd"
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """What a proxy in this process set for its log ends with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
