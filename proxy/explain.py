@@ -1,6 +1,6 @@
 """What the configuration makes of a request, without sending anything."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,6 +8,7 @@ from proxy.core import costs, keys, plans, privacy
 from proxy.core.fields import Fields
 from proxy.core.model import Forward, Policy, Request
 from proxy.core.routing import Match, Routes
+from proxy.core.upstreams import Endpoint
 
 
 def asking(url: str, method: str, fields: Fields) -> Request:
@@ -55,6 +56,7 @@ def explain(routes: Routes, request: Request) -> Mapping[str, Any]:
             limit.name: {"limit": limit.limit, "per": limit.per, "algorithm": limit.algorithm.value}
             for limit in upstream.limits
         },
+        "shares": [] if isinstance(plan, Forward) or obey else list(_shares(endpoint)),
         "forwards_to": upstream.base_url.rstrip("/") + route.path,
     }
 
@@ -63,6 +65,20 @@ def _treatment(plan: Forward) -> str:
     if plan.private:
         return "private: forwarded, never stored"
     return f"forwarded, never stored ({plan.detail or plan.forward_reason})"
+
+
+def _shares(endpoint: Endpoint) -> Iterator[str]:
+    """Yield how requests of an endpoint share what is fetched."""
+    batch, contains = endpoint.batch, endpoint.contains
+    if batch is not None:
+        yield f"a call with others of its list, up to {batch.most}"
+        if batch.riders:
+            yield "and with those used lately, where that costs no more"
+    if contains is not None:
+        yield f"answers that differ in `{contains.parameter}`: a longer one holds a shorter"
+        if contains.fetch:
+            sizes = " or ".join(map(str, reversed(contains.fetch)))
+            yield f"{sizes} are asked for where that costs no more"
 
 
 def as_text(explained: Mapping[str, Any]) -> str:
@@ -81,6 +97,7 @@ def as_text(explained: Mapping[str, Any]) -> str:
             ("limit", f"{name}: {each['limit']:g} per {_per(each['per'])}, {each['algorithm']}")
             for name, each in explained["limits"].items()
         ),
+        *(("shares", said) for said in explained["shares"]),
         ("goes to", explained["forwards_to"]),
     ]
     if explained["disabled"]:

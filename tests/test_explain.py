@@ -6,6 +6,8 @@ import pytest
 
 from proxy.core.model import Policy
 from proxy.core.routing import Routes
+from proxy.core.series import Contains
+from proxy.core.shapes import Batch
 from proxy.core.upstreams import Cost
 from proxy.explain import as_text, asking, explain
 from tests.house import PRICE, endpoint, upstream
@@ -117,3 +119,19 @@ def test_a_cost_that_is_nothing() -> None:
 
     assert {} == told["cost"]
     assert any(line.split() == ["cost", "0"] for line in as_text(told).splitlines())
+
+
+def test_what_requests_share_is_said() -> None:
+    """That a call asks for more than its client did should surprise nobody."""
+    rows = endpoint("rows", "/rows", contains=Contains("limit", fetch=(499, 99)))
+    listed = endpoint("listed", "/listed", batch=Batch("ids", most=50))
+    alone = endpoint("alone", "/alone", batch=Batch("ids", riders=False))
+    routes = Routes((upstream(rows, listed, alone, PRICE),))
+    told = [explain(routes, asking(f"/coingecko/{each}?limit=5", "GET", ()))["shares"]
+            for each in ("rows", "listed", "alone", "price")]  # fmt: skip
+
+    assert "99 or 499 are asked for where that costs no more" in told[0]
+    assert "a call with others of its list, up to 50" == told[1][0]
+    assert [2, 2, 1, 0] == list(map(len, told))
+    text = as_text(explain(routes, asking("/coingecko/listed?ids=a", "GET", ())))
+    assert "shares     a call with others of its list" in text
