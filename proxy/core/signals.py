@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from proxy.core import dates
-from proxy.core.fields import Fields, first
+from proxy.core import dates, rate_limits
+from proxy.core.fields import Fields, combined, first
+from proxy.core.rate_limits import REMAINING, RESET, SIZE
 from proxy.core.spending import HoldFor, Report
 from proxy.core.upstreams import BodyCheck, Endpoint, Upstream, Usage
 
@@ -148,18 +149,26 @@ def _reports(upstream: Upstream, fields: Fields, body: bytes, wall: float) -> It
 
 def _reported(usage: Usage, fields: Fields, body: bytes) -> float | None:
     if usage.header is not None:
-        value = first(fields, usage.header.lower())
-        return None if value is None else _figure(value)
+        value = combined(fields, usage.header.lower())
+        if value is None:
+            return None
+        told = _figure(first(fields, usage.header.lower()) or "")
+        name = {"remaining": REMAINING, "limit": SIZE}.get(usage.means)
+        if told is None and name is not None:
+            return rate_limits.figure(value, name, usage.limit)
+        return told
     for found in at_path(body, usage.body or ""):
         return _figure(str(found))
     return None
 
 
 def _resets_in(usage: Usage, fields: Fields, wall: float) -> float | None:
-    value = first(fields, usage.reset_header.lower()) if usage.reset_header else None
-    figure = _figure(value) if value is not None else None
-    if figure is None:
+    value = combined(fields, usage.reset_header.lower()) if usage.reset_header else None
+    if value is None:
         return None
+    figure = _figure(value.partition(",")[0])
+    if figure is None:  # this form tells seconds, whatever the field's plain form does
+        return rate_limits.figure(value, RESET, usage.limit)
     match usage.reset_unit:
         case "epoch_ms":
             return max(0.0, figure / 1000 - wall)
