@@ -6,6 +6,7 @@ cost more by themselves, and only from surplus.
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import TypeAlias
 
 from proxy.asked import Asked, asked
@@ -81,8 +82,9 @@ class Lists:
         more = spent(bill) - spent(self.bill(ask, members))
         if more <= 0:
             return True
-        alone = sum(spent(each.asked.bill()) for each in riders if each.due)
-        return more < alone and surplus.spare(bill, self._levels(bill.upstream), {})
+        alone = accumulate(spent(each.asked.bill()) for each in riders if each.due)
+        worth_it = any(more < cost for cost in alone)  # most often the first few say so
+        return worth_it and surplus.spare(bill, self._levels(bill.upstream), {})
 
     def _asked(self, ask: Asked, members: Members) -> Asked:
         """Return the request for other members of the same list."""
