@@ -90,6 +90,12 @@ def over(runs: Runs, name: str, what: str = "per_second") -> float | None:
     return ratio(*([getattr(load, what) for load in runs[each]] for each in (OURS, name)))
 
 
+def rate(what: str, asked: float, runs: Runs, name: str) -> Mark:
+    """Return a line about rates, with what it would be by the CPU time that each hit took."""
+    cpu = over(runs, name, "cpu")
+    return Mark(what, asked, over(runs, name), f"by CPU {1 / cpu:.2f}" if cpu else "")
+
+
 def against_peers(seconds: int, rounds: int) -> Iterator[Mark]:
     """Measure hits of 1 KB and of 30 KB beside the peers."""
     with script("origin.py", PORT, 1024) as provider:
@@ -98,16 +104,16 @@ def against_peers(seconds: int, rounds: int) -> Iterator[Mark]:
             one = measured(stand, max(1, seconds // 2), rounds, connections=1)
         show("1 KB, 32 connections", many)
         show("1 KB, 1 connection", one)
-    yield Mark("hits, 1 KB, against nginx with open_file_cache", 1.4, over(many, FILES))
-    yield Mark("the same against the best-tuned nginx", 1.2, over(many, BEST))
-    yield Mark("the same against HAProxy's cache", 1.1, over(many, "HAProxy"))
+    yield rate("hits, 1 KB, against nginx with open_file_cache", 1.4, many, FILES)
+    yield rate("the same against the best-tuned nginx", 1.2, many, BEST)
+    yield rate("the same against HAProxy's cache", 1.1, many, "HAProxy")
     with (
         script("origin.py", PORT, 30 * 1024) as provider,
         contenders(provider, (FILES,)) as stand,
     ):
         large = measured(stand, seconds, rounds)
     show("30 KB, 32 connections", large)
-    yield Mark("hits, 30 KB, against nginx with open_file_cache", 1.0, over(large, FILES))
+    yield rate("hits, 30 KB, against nginx with open_file_cache", 1.0, large, FILES)
     for number, runs in ((1, one), (32, many)):
         for what in ("p50", "p99"):
             said = f"{number} connection{'s' if number > 1 else ''}, over nginx's"
@@ -127,7 +133,7 @@ def ordinary(seconds: int, rounds: int) -> Iterator[Mark]:
         )
     show("ordinary hits: a field of the head is new each time", runs)
     what = "ordinary hits against aiohttp's barest handler on uvloop"
-    yield Mark(what, 0.8, over(runs, "barest handler"))
+    yield rate(what, 0.8, runs, "barest handler")
 
 
 def main() -> int:

@@ -5,7 +5,9 @@
 Takes less than ten minutes with what it is given by default, and wants the machine for itself: one
 core for what is measured, one for the load. It installs nothing; what is missing is named, and its
 lines are left open ("?"). The tables behind each line are printed as they come, and are those of
-hits.py, misses.py and scaling.py. The exit status is 1 where a line is not kept.
+hits.py, misses.py and scaling.py. "by CPU" is what a rate would be where the server is the limit
+and nothing else runs: the other's CPU time for each request over ours. The exit status is 1 where a
+line is not kept.
 """
 
 import argparse
