@@ -86,10 +86,19 @@ async def _serve_until_told(settings: Settings, worker: Worker) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, told.set)
+    if worker.lifeline is not None:
+        loop.add_reader(worker.lifeline, _orphaned, worker.lifeline, told)
     async with serving(settings, worker) as addresses:
         _spare_what_stays()
         structlog.get_logger().info("serving", **addresses)
         await told.wait()
+
+
+def _orphaned(lifeline: int, told: asyncio.Event) -> None:
+    """End as if told to: who starts the proxy anew would meet a port that is taken."""
+    asyncio.get_running_loop().remove_reader(lifeline)
+    structlog.get_logger().error("supervisor_gone")
+    told.set()
 
 
 def _spare_what_stays() -> None:

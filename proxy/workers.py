@@ -2,7 +2,9 @@
 
 Each worker has a socket of its own on the same port (SO_REUSEPORT), opened here and kept open, so
 that what is queued on it is not dropped when a worker dies: its successor inherits the socket. The
-admin listener belongs to the first worker, which gathers what the others know over `run_dir`.
+admin listener belongs to the first worker, which gathers what the others know over `run_dir`. Who
+shares a port must share the counts, so a port that anybody else listens on is refused; and workers
+whose supervisor was killed end too: they hold the other end of a pipe, its `lifeline`.
 
 The interleaving that `_start` defends against:
     1. a worker has died, and its successor is about to be started;
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -50,6 +52,8 @@ class Worker:
     """Where workers find each other's sockets; empty: there is only one."""
     sockets: Mapping[str, int] = field(default_factory=dict)
     """Inherited file descriptors by address."""
+    lifeline: int | None = None
+    """The end of a pipe where reading ends when the supervisor does."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Worker":
@@ -86,6 +90,7 @@ class Supervisor:
         ]
         admin = settings.admin.listener
         self._sockets[0][admin.address] = open_socket(Address(admin.host or "*", admin.port))
+        self._lifeline, _ = os.pipe()  # the kernel closes the other end when this process is gone
         self._children: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._ended = threading.Event()
         self._log = structlog.get_logger("workers")
@@ -105,11 +110,11 @@ class Supervisor:
 
     def _start(self, index: int, run_dir: str) -> None:
         sockets = {address: each.fileno() for address, each in self._sockets[index].items()}
-        said = {"index": index, "count": self._count, "run_dir": run_dir, "sockets": sockets}
+        told = Worker(index, self._count, run_dir, sockets, self._lifeline)
         child = subprocess.Popen(  # noqa: S603 - this program itself
             [sys.executable, "-m", "proxy", "serve", "--config", str(self._config)],
-            pass_fds=tuple(sockets.values()),
-            env={**os.environ, VARIABLE: json.dumps(said)},
+            pass_fds=(*sockets.values(), self._lifeline),
+            env={**os.environ, VARIABLE: json.dumps(asdict(told))},
         )
         self._children[index] = (child, boottime())
         if self._ended.is_set():
@@ -143,10 +148,16 @@ class Supervisor:
 
 
 def _rows(settings: Settings, count: int) -> list[list[socket.socket]]:
-    """Open one socket for each worker and listener; a port that is chosen is the same for all."""
+    """Open one socket for each worker and listener; a port that is chosen is the same for all.
+
+    Raises:
+        OSError: an address is taken, were it by workers of another proxy, or not this machine's.
+
+    """
     rows: list[list[socket.socket]] = [[] for _ in range(count)]
     for listener in settings.listeners:
         port = listener.port
+        open_socket(Address(listener.host or "*", port)).close()  # not shared, so it tells
         for row in rows:
             opened = open_socket(Address(listener.host or "*", port), shared=True)
             port = opened.getsockname()[1]
@@ -157,4 +168,9 @@ def _rows(settings: Settings, count: int) -> list[list[socket.socket]]:
 def supervise(settings: Settings, config: Path, count: int) -> int:
     """Run `count` workers until a signal ends them; return the exit status."""
     log.configure(settings.log.level, settings.log.format)
-    return Supervisor(settings, config, count).run()
+    try:
+        supervisor = Supervisor(settings, config, count)
+    except OSError as error:
+        structlog.get_logger("workers").error("cannot_start", reason=str(error))
+        return 1
+    return supervisor.run()

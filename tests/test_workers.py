@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.settings import Listener
+from proxy.http.listeners import Address, open_socket
 from proxy.workers import VARIABLE, Worker
 
 ROOT = Path(__file__).parent.parent
@@ -35,11 +36,15 @@ sys.exit(workers.supervise(settings, Path("proxy.yaml"), 2))
 """
 
 WORKER = """
-import os, signal, sys, time
+import json, os, signal, sys, time
 said = f"worker {os.getpid()} {os.environ['QUOTA_PROXY_WORKER']}\\n"
 os.write(1, said.encode())  # at once, or two workers write into each other's lines
 if "STUBBORN" in os.environ:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "LISTENING" in os.environ:
+    os.read(json.loads(os.environ["QUOTA_PROXY_WORKER"])["lifeline"], 1)
+    os.write(1, b"alone\\n")
+    sys.exit()
 while True:
     signal.pause()
 """
@@ -155,3 +160,35 @@ def test_who_does_not_end_is_killed(worker: Path) -> None:
     process.communicate(timeout=20)
 
     assert 0 == process.returncode
+
+
+def test_a_port_that_others_share_is_not_shared_with_them(worker: Path) -> None:
+    """Two proxies on one port would count apart, and spend twice; the second says why it ends."""
+    with open_socket(Address("127.0.0.1", 0), shared=True) as theirs:
+        port = theirs.getsockname()[1]
+        program = SUPERVISOR.replace(
+            '(Listener("127.0.0.1", 0),)', f'(Listener("127.0.0.1", {port}),)'
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", program, str(worker)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=30,
+            check=False,
+        )
+    assert 1 == ended.returncode
+    assert "cannot_start" in ended.stdout + ended.stderr
+    assert "in use" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_workers_learn_that_their_supervisor_was_killed(worker: Path) -> None:
+    """What they read from ends with it: nobody else has the other end, nor do they themselves."""
+    process = supervised(worker, LISTENING="1")
+    for _ in range(2):
+        told(process)
+    process.kill()
+    output, _ = process.communicate(timeout=20)  # which waits for the workers too
+
+    assert ["alone", "alone"] == output.split()

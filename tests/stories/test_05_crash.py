@@ -1,9 +1,10 @@
 """kill -9 forgets nothing that was spent."""
 
 import asyncio
+import socket
 
 from proxy.sandbox import Latency, Sandbox
-from tests.stories.stage import Stage, together, until
+from tests.stories.stage import PATIENCE, Stage, command, free_ports, together, until
 
 KEY = {"COINGECKO_API_KEY": "CG-a-demo-key"}
 
@@ -57,3 +58,46 @@ async def test_a_month_used_up_stays_used_up(sandbox: Sandbox, stage: Stage) -> 
 
     assert (429, "REFUSED") == (refused.status, refused.verdict)
     assert 5 == sandbox.counts("coingecko").requests
+
+
+async def test_workers_do_not_outlive_their_supervisor(stage: Stage) -> None:
+    """A supervisor that is killed leaves no ports taken: the proxy can be started again."""
+    proxy = await stage.proxy(workers=2)
+    assert proxy.process is not None
+    proxy.process.kill()
+    await asyncio.to_thread(proxy.process.wait, PATIENCE)
+
+    def gone() -> bool:
+        try:
+            for port in proxy.ports:
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    await until(gone, "workers that end")
+    await proxy.start()
+
+    assert 200 == (await proxy.get_admin("/readyz")).status
+
+
+async def test_a_taken_port_is_said_in_words(stage: Stage) -> None:
+    """Traffic or admin, one worker or two: a non-zero exit, and no traceback."""
+    there = await stage.proxy(workers=2)
+    traffic, admin = there.ports[:2]
+    free = free_ports(4)
+    for taken in ((traffic, free[1]), (free[0], admin)):
+        for workers in ("1", "2"):
+            status, out, err = await command(
+                "serve",
+                "--workers",
+                workers,
+                QUOTA_PROXY_LISTEN=f"127.0.0.1:{taken[0]}",
+                QUOTA_PROXY_ADMIN_LISTEN=f"127.0.0.1:{taken[1]}",
+                KRAKEN_LISTEN=f"127.0.0.1:{free[2]}",
+                OKX_LISTEN=f"127.0.0.1:{free[3]}",
+                REDIS_URL=f"sqlite:{stage.folder / 'other.db'}",
+            )
+            assert 1 == status
+            assert "in use" in out + err
+            assert "Traceback" not in out + err
