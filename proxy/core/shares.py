@@ -13,6 +13,9 @@ Together never more than the limit: what was spent before, P, is seen or assumed
 silent k of n take at most k/n of size - P, those connected no more than size * (1 - k/n) - P.
 Of a long window (a month) nothing comes back in time: there the share is one of what was left when
 last seen, less as much again as all had spent in the last seconds.
+
+Who was the only spender, and is the only one that there is to be (`fleet_size`), has what was left:
+there is nobody who could have taken it.
 """
 
 from collections.abc import Mapping
@@ -52,12 +55,18 @@ class Telling(msgspec.Struct, frozen=True, array_like=True):
     """Nobody could reach the ledger, so that turns were taken."""
 
 
-def alone(seen: Account, rules: Mapping[str, Rule], moment: Moment, within: float) -> Account:
+def alone(
+    seen: Account, rules: Mapping[str, Rule], moment: Moment, within: float, *, others: bool = True
+) -> Account:
     """Return the account on which a spender counts alone from `moment` on.
 
     `within` is the longest that any answer takes. Nothing is granted before the ledger must have
-    noticed: all that comes back until then is taken to be spent again by others.
+    noticed: all that comes back until then is taken to be spent again by `others`, if there are.
     """
+    if not others:
+        moment = moment._replace(withheld=0.0)
+        now = {each: limits.current(rules[each], seen.counts.get(each), moment) for each in rules}
+        return Account(seen.head, {**seen.counts, **now})
     noticed = moment._replace(now=moment.now + SILENT, withheld=0.0)
     known = {bucket: count for bucket, count in seen.counts.items() if bucket not in rules}
     counts = known | {

@@ -1,7 +1,7 @@
 """Counting alone: one upstream's share while the ledger cannot be reached (see `core.shares`).
 
-What is spent here counts `of` times on an account of our own, on which others have taken all that
-was left; and once in `spent`, which is told to the ledger when it is back.
+What is spent here counts `of` times on an account of our own, on which others, if there are any,
+have taken all that was left; and once in `spent`, which is told to the ledger when it is back.
 """
 
 from dataclasses import dataclass, replace
@@ -143,7 +143,10 @@ class Share:
             return
         missing = {each: rule for each, rule in rules.items() if each not in self._account.counts}
         if missing:
-            counts = shares.alone(self._seen, missing, self._lost, self._within).counts
+            others = self._standing.of > 1
+            counts = shares.alone(
+                self._seen, missing, self._lost, self._within, others=others
+            ).counts
             known = {bucket: counts[bucket] for bucket in missing}
             self._account = Account(self._account.head, {**self._account.counts, **known})
 

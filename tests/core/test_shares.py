@@ -32,6 +32,15 @@ def test_what_was_left_is_taken_to_be_gone(now: float, granted: bool) -> None:  
     assert _spend(account, now, 4.0, "slide")[1] is granted
 
 
+def test_who_is_the_only_one_has_what_was_left() -> None:
+    """Nobody else could have taken it; what was spent before stays spent."""
+    for name, left in (("slide", 7.0), ("month", 7.0), ("pot", 12.0)):  # the pot has filled again
+        seen, _ = _spend(Account(), 1480.0, 5.0, name)
+        account = shares.alone(seen, {name: RULES[name]}, NOW, within=10.0, others=False)
+        assert not _spend(account, 1500.0, left + 1.0, name)[1], name
+        assert _spend(account, 1500.0, left, name)[1], name
+
+
 def test_what_comes_back_is_shared() -> None:
     """Six that were seen come back at 1540: they are ours in one part of three, so two."""
     seen, _ = _spend(Account(), 1467.0, 6.0, "slide")  # booked at 1475, back at 1539.25

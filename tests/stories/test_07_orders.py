@@ -101,9 +101,9 @@ async def test_an_order_overtakes_the_reads_that_wait(sandbox: Sandbox, stage: S
         upstream.pop("usage", None)
 
     proxy = await stage.proxy(shipped(stage.folder, {"binance": scarce}))
-    for number in range(18):
-        await proxy.get(f"/binance/api/v3/klines?symbol=BTCUSDT&interval=1h&limit={number + 1}")
-    read = await proxy.get("/binance/api/v3/klines?symbol=BTCUSDT&interval=1d")
+    for number in range(9):  # four tokens each
+        await proxy.get(f"/binance/api/v3/aggTrades?symbol=BTCUSDT&limit={number + 1}")
+    read = await proxy.get("/binance/api/v3/aggTrades?symbol=BTCUSDT")
 
     order = await post(proxy, "/binance/api/v3/order", ORDER)
 
