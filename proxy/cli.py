@@ -86,7 +86,10 @@ def explain(url: str, config: Path, method: str, headers: tuple[str, ...], as_js
 
     fields = tuple(_header(header) for header in headers)
     settings = _load(config)
-    request = explanations.asking(url, method.upper(), fields)
+    try:
+        request = explanations.asking(url, method.upper(), fields)
+    except ValueError as error:
+        raise click.BadParameter(f"{url!r} is no URL: {error}", param_hint="URL") from None
     explained = explanations.explain(Routes(settings.upstreams), request)
     click.echo(json.dumps(explained, indent=2) if as_json else explanations.as_text(explained))
     sys.exit(0 if explained["met"] else 1)

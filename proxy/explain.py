@@ -12,7 +12,12 @@ from proxy.core.upstreams import Endpoint
 
 
 def asking(url: str, method: str, fields: Fields) -> Request:
-    """Return the request that a client sends for `url`: a path, or a whole URL with the host."""
+    """Return the request that a client sends for `url`: a path, or a whole URL with the host.
+
+    Raises:
+        ValueError: its host or port is none.
+
+    """
     parts = urlsplit(url)
     port = parts.port or 0
     return Request(

@@ -40,8 +40,10 @@ class Admin:
             RemoteError: no answer, or an error.
 
         """
-        upstreams = _asked(self, "GET", "/api/v1/quota", None)["upstreams"]
-        return dict(upstreams)
+        upstreams = _asked(self, "GET", "/api/v1/quota", None).get("upstreams")
+        if not isinstance(upstreams, dict):
+            raise RemoteError(f"{self.url} speaks of no upstreams: not an admin listener")
+        return upstreams
 
     def set_used(self, upstream: str, limit: str, used: float) -> dict[str, Any]:
         """Set what was used of a limit already; return how it stands then.
@@ -51,7 +53,10 @@ class Admin:
 
         """
         path = f"/api/v1/quota/{quote(upstream, safe='')}/{quote(limit)}"
-        return _asked(self, "PUT", path, {"used": used})
+        figures = _asked(self, "PUT", path, {"used": used})
+        if "used" not in figures:
+            raise RemoteError(f"{self.url} does not say what is used: not an admin listener")
+        return figures
 
 
 def local(host: str, port: int) -> str:

@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, Final, assert_never
+from typing import Annotated, Any, Final, assert_never
 
 import msgspec
 
@@ -43,10 +43,14 @@ UNMET: Final = "(none)"
 """Stands for the upstream of requests that meet none."""
 
 
+LATEST: Final = 250_000_000_000
+"""Unix time up to which traces are understood: dates are written with four digits of the year."""
+
+
 class Line(msgspec.Struct):
     """One recorded request."""
 
-    at: float
+    at: Annotated[float, msgspec.Meta(ge=0, le=LATEST)]
     target: str
     method: str = "GET"
     client: str = ""

@@ -122,6 +122,16 @@ def test_schema_is_json() -> None:
     assert json.loads(said)["$schema"]
 
 
+@pytest.mark.parametrize("url", ["http://[::1/x", "http://127.0.0.1:99999/x", "http://h:port/x"])
+def test_explain_of_no_url(url: str) -> None:
+    """A mistyped address is said to be none, in words."""
+    status, _, errors = run("explain", url)
+
+    assert status == 2
+    assert "is no URL" in errors
+    assert "Traceback" not in errors
+
+
 def test_no_traceback(tmp_path: Path) -> None:
     """A file that is not there is an error in words."""
     status, _, errors = run("serve", "--config", str(tmp_path / "none.yaml"))

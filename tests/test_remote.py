@@ -61,11 +61,16 @@ async def stranger() -> AsyncIterator[TestServer]:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
+    async def other(_: web.Request) -> web.Response:
+        return web.json_response({"some": "figures"})
+
     async def elsewhere(_: web.Request) -> web.Response:
         raise web.HTTPFound("http://127.0.0.1:1/stolen")
 
     app = web.Application()
     app.add_routes([web.get("/page/api/v1/quota", page), web.get("/moved/api/v1/quota", elsewhere)])
+    app.add_routes([web.get("/other/api/v1/quota", other)])
+    app.add_routes([web.put("/other/api/v1/quota/{upstream}/{limit}", other)])
     async with TestServer(app) as server:
         yield server
 
@@ -78,6 +83,15 @@ async def test_another_server_is_told_apart(stranger: TestServer, base: str, sai
         await asyncio.to_thread(asked.quota)
 
     assert "s3cret" not in str(caught.value) + repr(asked)
+
+
+async def test_another_program_with_json_is_told_apart(stranger: TestServer) -> None:
+    """What speaks JSON and knows no quota is an error in words as well."""
+    asked = Admin(str(stranger.make_url("/other")))
+    with pytest.raises(RemoteError, match="no upstreams"):
+        await asyncio.to_thread(asked.quota)
+    with pytest.raises(RemoteError, match="not an admin listener"):
+        await asyncio.to_thread(asked.set_used, "coingecko", "month", 1.0)
 
 
 async def test_the_token_and_the_figure_arrive() -> None:

@@ -115,3 +115,10 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (2, 1) == (parsed["configured"]["calls"], parsed["changed"]["calls"])
     assert "runs out" in as_text(parsed["configured"])
     assert all(each.exit_code and "Traceback" not in each.output for each in wrong)
+
+
+@pytest.mark.parametrize("at", ["1e300", "-1", "1e13"])
+def test_a_time_that_is_none_is_said_with_its_line(at: str) -> None:
+    """A trace in milliseconds, say, is no trace of the year 318857."""
+    with pytest.raises(ValueError, match=r"line 1: .*\$\.at"):
+        list(read([b'{"at": %b, "target": "/x"}' % at.encode()]))
