@@ -62,8 +62,9 @@ class Validated(Generic[Model]):
         return any(path[: len(b)] == b or b[: len(path)] == path for b in self.broken)
 
     def _without(self, data: Any, errors: list[ErrorDetails], schema: type[BaseModel]) -> Any:
+        whole = data  # what the errors speak of, though parts of it go one after the other
         for error in errors:
-            at = self._actual(data, error["loc"])
+            at = self._actual(whole, error["loc"])
             missing = error["type"] == "missing"
             for path, message in _said(error, schema):
                 self.complain((*at, *path), message, of_key=error["type"] == "extra_forbidden")
