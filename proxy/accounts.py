@@ -35,6 +35,7 @@ from proxy.core.presentation import present
 from proxy.core.signals import BLOCKED
 from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint, Upstream
+from proxy.core.wishes import granted, wishes
 from proxy.forwards import Forwarded
 from proxy.ports import Ledger
 from proxy.stretches import Stretches
@@ -220,6 +221,9 @@ class Accounts:
     def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:
         reply = present(entry, ask.request, now)
         upstream = ask.match.upstream
+        if account.verdict is Verdict.RESCUED and not granted(ask.match.endpoint):
+            refused = wishes(ask.request.fields).unobeyed(entry, entry.age(now))
+            account = replace(account, detail=", ".join((account.detail, *refused)))
         body = _local(reply, ask)
         return Answer(
             account,

@@ -90,6 +90,18 @@ async def test_dead_upstream_is_rescued(house: House) -> None:
     assert "timeout" in answer.account.detail
 
 
+async def test_what_a_rescue_did_not_obey_is_said(house: House) -> None:
+    """`no-cache` spends quota, and is not granted here: the detail tells both that and why."""
+    await house.ask()
+    house.clock += 300
+    house.provider.answers = deque([DOWN])
+    answer = await house.ask(fields=(("Cache-Control", "no-cache, no-store"),))
+
+    assert verdict(answer) == "RESCUED"
+    assert "timeout" in answer.account.detail
+    assert answer.account.detail.endswith(", no-cache not obeyed, no-store not obeyed")
+
+
 async def test_dead_upstream_without_fallback(house: House) -> None:
     """Nothing to fall back on: 504 too late, 502 for no connection; never a made-up answer."""
     house.provider.answers = deque([DOWN])

@@ -209,10 +209,7 @@ def _unobeyed(question: _Question, made: Plan) -> Plan:
     """Return the plan with what was asked and not granted said in its detail."""
     if granted(question.endpoint) or not isinstance(made, Serve | ServeThenRefresh):
         return made
-    asked = question.wishes
-    unmet = asked.unmet(made.entry, made.entry.age(question.now))
-    refused = [name for name, said in ((unmet, bool(unmet)), ("no-store", asked.no_store)) if said]
+    refused = question.wishes.unobeyed(made.entry, made.entry.age(question.now))
     if not refused:
         return made
-    said = [made.detail] if made.detail else []
-    return replace(made, detail=", ".join([*said, *(f"{name} not obeyed" for name in refused)]))
+    return replace(made, detail=", ".join([made.detail, *refused] if made.detail else refused))

@@ -37,6 +37,11 @@ class Wishes:
             return "min-fresh"
         return ""
 
+    def unobeyed(self, entry: Entry, age: float) -> tuple[str, ...]:
+        """Return what is said of the directives that giving this entry does not obey."""
+        names = (self.unmet(entry, age), "no-store" if self.no_store else "")
+        return tuple(f"{name} not obeyed" for name in names if name)
+
     def allows_stale(self, entry: Entry, age: float) -> bool:
         """Return whether the client says that it takes an entry this stale."""
         return self.max_stale is not None and age - entry.lifetimes.ttl <= self.max_stale
