@@ -1,7 +1,8 @@
 """The accounts in a SQLite file, and the arithmetic run on them inside one transaction.
 
 All of it happens in the file's thread. A state that cannot be read, or is of a newer version, is an
-error: nothing is ever counted from 0 for want of understanding.
+error: nothing is ever counted from 0 for want of understanding. A file that was removed or replaced
+under us is told what we know: it knows at least what this process saw.
 """
 
 import sqlite3
@@ -11,9 +12,11 @@ import msgspec
 
 from proxy.backends.database import Schema
 from proxy.backends.errors import BackendCorruptError, BackendVersionError
-from proxy.core import limits
-from proxy.core.counts import Count
+from proxy.core import limits, shares
+from proxy.core.counts import Count, Moment
 from proxy.core.limits import VERSION, Account, Head
+from proxy.core.rules import Rule
+from proxy.core.shares import Telling
 from proxy.ledger.questions import Question, Result, answered, buckets
 
 SCHEMA = Schema(
@@ -39,6 +42,7 @@ _NOTED = 10.0
 """Seconds after which the clocks are noted again, for the next reboot."""
 
 _SELECT = "SELECT state FROM states WHERE upstream = ? AND bucket = ?"
+_RESTORE = "INSERT OR IGNORE INTO states VALUES (?, ?, ?)"
 _UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
 
 _DELETE = "DELETE FROM states WHERE upstream = ? AND bucket = ?"
@@ -59,9 +63,18 @@ class States:
         self._boot = boot
         self._decoded: dict[tuple[str, str], tuple[bytes, Head | Count]] = {}
         """What was read or written last: the same bytes need not be decoded again."""
+        self._connection: sqlite3.Connection | None = None
+        self._clock: tuple[str, float, float, float] | None = None
+        """The clocks as they were noted last."""
+        self._better: dict[tuple[str, str], Head | Count] = {}
+        """States of which a new file knows otherwise: both are held against each other."""
 
     def run(self, connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Result]:
         """Answer questions, those about one upstream in their order, as of one moment."""
+        if connection is not self._connection:
+            if self._connection is not None:
+                self._restore(connection)
+            self._connection = connection
         wall = self._wall()
         reading = self._reading(connection, wall)
         results: dict[int, Result] = {}
@@ -74,12 +87,43 @@ class States:
             named = buckets(question for _, question in group)
             stored = self._load(connection, upstream, named)
             account, moment = limits.opened(stored, reading, wall)
+            rules = {name: rule for _, question in group for name, rule in question.rules.items()}
+            account = self._recalled(upstream, account, rules, moment)
             for index, question in group:
                 account, decision = answered(question, account, moment)
                 moment = moment._replace(offset=account.head.offset)
                 results[index] = (decision, account, moment)
             self._save(connection, upstream, stored, account)
         return [results[index] for index in range(len(questions))]
+
+    # ── a file that was lost ──
+
+    def _restore(self, connection: sqlite3.Connection) -> None:
+        """Put back what we know and this file does not: another may stand where ours did."""
+        rows = [(*key, packed) for key, (packed, _) in self._decoded.items()]
+        connection.executemany(_RESTORE, rows)
+        if self._clock is not None:
+            connection.execute("INSERT OR IGNORE INTO clock VALUES (1, ?, ?, ?, ?)", self._clock)
+        for key, (packed, state) in self._decoded.items():
+            if connection.execute(_SELECT, key).fetchone()[0] != packed:
+                self._better[key] = state
+
+    def _recalled(
+        self, upstream: str, account: Account, rules: dict[str, Rule], moment: Moment
+    ) -> Account:
+        """Return an account that knows at least what we saw before the file was lost."""
+        if not self._better:
+            return account
+        head = self._better.pop((upstream, _HEAD), None)
+        seen = [(name, self._better.pop((upstream, name), None)) for name in rules]
+        telling = Telling(
+            "",
+            moment.now,
+            (),
+            head.holding if isinstance(head, Head) else account.head.holding,
+            tuple((name, count) for name, count in seen if isinstance(count, Count)),
+        )
+        return shares.told(account, telling, rules, moment, known=True)
 
     # ── the ledger's time ──
 
@@ -94,11 +138,10 @@ class States:
         else:
             shift = row[1]
             if row[2] <= boottime + shift < row[2] + _NOTED:
+                self._clock = (self._boot, shift, row[2], row[3])
                 return float(boottime + shift)
-        connection.execute(
-            "INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)",
-            (self._boot, shift, boottime + shift, wall),
-        )
+        self._clock = (self._boot, shift, boottime + shift, wall)
+        connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", self._clock)
         return float(boottime + shift)
 
     # ── accounts ──
