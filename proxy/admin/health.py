@@ -44,5 +44,9 @@ async def store(house: House) -> Health:
 
 async def _store_warnings(house: House) -> tuple[str, ...]:
     up, _ = await house.store.health()
-    lost = () if up else ("the store cannot be reached: the first level serves alone",)
+    lost = [] if up else ["the store cannot be reached: the first level serves alone"]
+    if not house.ledger.reachable:
+        lost.append(
+            "the counts cannot be reached: calls go from shares of the limits, or not at all"
+        )
     return (*lost, *await house.store.warnings())

@@ -13,6 +13,11 @@ from proxy.store.operations import StoreFigures
 class Counts(Protocol):
     """Where limits are counted."""
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the counts could be reached when they were needed last."""
+        ...
+
     async def snapshot(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand now, for all processes; asks the ledger."""
         ...

@@ -57,6 +57,11 @@ class Desk(ABC):
         """
 
     @property
+    def reachable(self) -> bool:
+        """Whether the counts could be reached when they were needed last."""
+        return True
+
+    @property
     def alone(self) -> frozenset[str]:
         """The upstreams that this process counts alone, the ledger being lost."""
         return frozenset()

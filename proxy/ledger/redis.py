@@ -117,6 +117,11 @@ class RedisLedger(Desk):
         self._telling: dict[str, asyncio.Lock] = {}
 
     @property
+    def reachable(self) -> bool:
+        """Whether the server is connected."""
+        return self._redis.up
+
+    @property
     def alone(self) -> frozenset[str]:
         """The upstreams that are counted alone at present (`quota_proxy_share_mode`)."""
         return frozenset(self._shares)

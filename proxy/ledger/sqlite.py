@@ -40,6 +40,11 @@ class SqliteLedger(Desk):
         self._states = States(boottime, wall, boot_id())
         self._gathering = Gathering(self._ask, self._orphaned, self._tasks, one_at_a_time=True)
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the last use of the file went well."""
+        return self.database.up
+
     async def open(self) -> None:
         """Open the file.
 

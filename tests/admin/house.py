@@ -38,6 +38,10 @@ class WrittenLedger:
     held: float = 0.0
     lost: bool = False
 
+    @property
+    def reachable(self) -> bool:
+        return not self.lost
+
     async def snapshot(self, upstream: str) -> tuple[Level, ...]:
         return self.levels if upstream == "coingecko" else ()
 

@@ -1,7 +1,7 @@
 """Alive, ready, and the store."""
 
 from proxy.admin import health
-from tests.admin.house import WrittenHouse, WrittenStore
+from tests.admin.house import WrittenHouse, WrittenLedger, WrittenStore
 
 
 def test_alive_asks_nothing() -> None:
@@ -25,6 +25,15 @@ async def test_warnings_are_for_the_trusted() -> None:
     warnings = (await health.ready(house, trusted=True)).state["warnings"]
     assert ["fleet_size is unset", "Redis evicts by allkeys-lru"] == [warnings[0], warnings[-1]]
     assert "cannot be reached" in warnings[1]
+
+
+async def test_lost_counts_are_a_warning() -> None:
+    """Hits go on, so it is ready; but somebody should look."""
+    house = WrittenHouse(ledger=WrittenLedger(lost=True)).house
+    ready = await health.ready(house, trusted=True)
+
+    assert ready.good
+    assert any("counts cannot be reached" in warning for warning in ready.state["warnings"])
 
 
 async def test_the_stores_state_and_latency() -> None:
