@@ -63,6 +63,11 @@ class KeptLedger(Ledger, Protocol):
     """A ledger with its life and its figures."""
 
     @property
+    def reachable(self) -> bool:
+        """Whether the counts could be reached when they were needed last."""
+        ...
+
+    @property
     def alone(self) -> frozenset[str]:
         """The upstreams that this process counts alone, on its share of their limits."""
         ...
