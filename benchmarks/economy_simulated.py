@@ -30,7 +30,6 @@ from economy_settings import PROXY, floor, rules, shipped, steps, without
 from economy_trace import HOUR, MINUTES, PAUSE, Question, trace
 
 from proxy.accounts import Accounts
-from proxy.ahead import Ahead, AheadParts
 from proxy.cache import Cache
 from proxy.calls import CallParts, Calls
 from proxy.config.loading import load
@@ -43,6 +42,7 @@ from proxy.fleet.alone import Alone
 from proxy.flights import Flights
 from proxy.flow import Flow, FlowParts
 from proxy.forwards import Forwards
+from proxy.freshening.ahead import Ahead, AheadParts
 from proxy.hits import Hits
 from proxy.ledger.memory import MemoryLedger
 from proxy.persistence import limits_of

@@ -27,4 +27,8 @@ A request's way through the house
 The rooms, from the door inwards; nothing imports upwards:
     cli -> app -> http, admin, sandbox -> flow -> flights, queues, store, ledger, fleet -> core
     config stands on core.
+Beside the flow, each a room for what belongs together:
+    batching    requests that share a call: gathered, sent as one, composed again
+    freshening  refresh ahead and warm lists; lifetimes that follow the quota
+    planning    requests recorded, and replayed for `quota-proxy plan`
 """

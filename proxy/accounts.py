@@ -37,8 +37,8 @@ from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint, Upstream
 from proxy.core.wishes import granted, wishes
 from proxy.forwards import Forwarded
+from proxy.freshening.stretches import Stretches
 from proxy.ports import Ledger
-from proxy.stretches import Stretches
 
 STRETCHED = "stretched"
 """The detail of a hit that is one because its TTL has grown."""

@@ -32,7 +32,6 @@ from proxy.admin.observations import (
 )
 from proxy.admin.snapshot import Labels
 from proxy.admin.workers import Workers
-from proxy.ahead import Ahead, AheadParts
 from proxy.answer import Answer
 from proxy.arrears import caught_up
 from proxy.cache import Cache
@@ -44,6 +43,7 @@ from proxy.fetches import Fetches, Landing
 from proxy.flights import Flights
 from proxy.flow import Flow, FlowParts
 from proxy.forwards import Forwards
+from proxy.freshening.ahead import Ahead, AheadParts
 from proxy.hits import Hits
 from proxy.http.client import open_client
 from proxy.http.front import Front
@@ -52,9 +52,9 @@ from proxy.http.listeners import serve_on, tls_context
 from proxy.observation import Observer
 from proxy.own_secret import own_secret
 from proxy.persistence import Kept, opened
+from proxy.planning.recording import Recording
 from proxy.ports import UpstreamClient
 from proxy.queues import Queues
-from proxy.recording import Recording
 from proxy.store.memory import Memory
 from proxy.tasks import Tasks
 from proxy.workers import Worker

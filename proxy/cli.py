@@ -111,7 +111,7 @@ def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) 
 
     TRACE is what `record: FILE` in proxy.yaml has written.
     """
-    from proxy import replay  # noqa: PLC0415 - heavy
+    from proxy.planning import replay  # noqa: PLC0415 - heavy
 
     upstreams = _load(config).upstreams
     try:

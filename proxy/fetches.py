@@ -20,9 +20,13 @@ from typing import TypeAlias, assert_never
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
+from proxy.batching.compositions import is_member
+from proxy.batching.gatherings import GatheringParts, Gatherings
+from proxy.batching.lists import Lists
+from proxy.batching.riders import Riders
+from proxy.batching.spacing import Spacing
 from proxy.cache import Cache
 from proxy.calls import Answered, Call, CallResult, Calls
-from proxy.compositions import is_member
 from proxy.core import outbound, plans, variants
 from proxy.core.codings import GZIP, verify
 from proxy.core.landings import Ending
@@ -42,14 +46,10 @@ from proxy.core.model import (
 )
 from proxy.core.spending import is_own
 from proxy.flights import Flight
-from proxy.gatherings import GatheringParts, Gatherings
-from proxy.heats import Heats
+from proxy.freshening.heats import Heats
 from proxy.leads import Leads, Led
-from proxy.lists import Lists
 from proxy.ports import BrokenExchangeError, Fleet, Outbound
 from proxy.queues import Overloaded
-from proxy.riders import Riders
-from proxy.spacing import Spacing
 from proxy.tasks import Tasks
 
 HAND_THROUGH = 256 * 1024

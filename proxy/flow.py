@@ -13,9 +13,10 @@ from proxy import refusals
 from proxy.accounts import Accounts
 from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
+from proxy.batching.compositions import composition
+from proxy.batching.families import Families
 from proxy.cache import Cache
 from proxy.changes import Changes
-from proxy.compositions import composition
 from proxy.core import conditions, keys, plans, privacy, variants
 from proxy.core.model import (
     Entry,
@@ -30,14 +31,13 @@ from proxy.core.model import (
     Verdict,
 )
 from proxy.core.routing import Match, Routes
-from proxy.families import Families
 from proxy.fetches import Arriving, Fetches, Landing, Settled
 from proxy.flights import Flight, Flights
 from proxy.forwards import Forwards
 from proxy.hits import Hit, Hits
 from proxy.observation import Observation, Observer
+from proxy.planning.recording import Recording
 from proxy.queues import Overloaded
-from proxy.recording import Recording
 
 BODY_KEYED = 1024 * 1024
 """Bytes of a request's body that can be part of a key; more is refused (413)."""

@@ -26,7 +26,7 @@ from proxy.core.model import Entry, Policy, Request, Verdict
 from proxy.core.privacy import SIGNATURE_HEADERS, TOKEN_HEADERS
 from proxy.core.upstreams import Upstream
 from proxy.forms import UNKEPT, Forms
-from proxy.heats import Heat
+from proxy.freshening.heats import Heat
 from proxy.observation import Counter, Observer
 from proxy.ports import FirstLevel
 

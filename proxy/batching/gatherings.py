@@ -25,15 +25,15 @@ from typing import Protocol
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
+from proxy.batching.lists import PLACEHOLDER, Lists, batch_of, spent
+from proxy.batching.riders import Rider, Riders
+from proxy.batching.spacing import Spacing
 from proxy.calls import Answered, Call, CallResult, Calls, unpacked
 from proxy.core import batches
 from proxy.core.codings import GZIP
 from proxy.core.fields import without
 from proxy.core.model import Failed, Failure, Fetch
 from proxy.core.shapes import Batch
-from proxy.lists import PLACEHOLDER, Lists, batch_of, spent
-from proxy.riders import Rider, Riders
-from proxy.spacing import Spacing
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
 

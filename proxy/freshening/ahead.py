@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.asked import Asked, asked
+from proxy.batching.compositions import composition
 from proxy.cache import Cache
-from proxy.compositions import composition
 from proxy.core import surplus
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.upstreams import Upstream
 from proxy.flow import Flow
-from proxy.heats import Heat
+from proxy.freshening.heats import Heat
 from proxy.ports import Ledger
 
 PERIOD: Final = 1.0

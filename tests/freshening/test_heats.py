@@ -2,11 +2,11 @@
 
 import pytest
 
-from proxy import heats
 from proxy.asked import Asked, asked
 from proxy.core.model import Client, Request
 from proxy.core.routing import Match, Routes
-from proxy.heats import Heats
+from proxy.freshening import heats
+from proxy.freshening.heats import Heats
 from tests.house import endpoint, upstream
 
 PRICE = endpoint("price", "/price", refresh_ahead=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, assert_never
 import msgspec
 
 from proxy.asked import Asked, asked
-from proxy.compositions import composition
+from proxy.batching.compositions import composition
 from proxy.core import batches, plans, storing
 from proxy.core.model import (
     Entry,
@@ -34,8 +34,8 @@ from proxy.core.model import (
 from proxy.core.routing import Match, Routes
 from proxy.core.tables import Table
 from proxy.core.upstreams import Upstream
-from proxy.simulation import Ledger, Spent
-from proxy.stretches import Stretches
+from proxy.freshening.stretches import Stretches
+from proxy.planning.simulation import Ledger, Spent
 
 TICK: Final = 0.05
 """Seconds after which one who waits asks again at the earliest."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy import recording
 from proxy.asked import Asked, asked
 from proxy.core.model import Client, Request
 from proxy.core.routing import Match, Routes
-from proxy.recording import Recording
-from proxy.replay import read
+from proxy.planning import recording
+from proxy.planning.recording import Recording
+from proxy.planning.replay import read
 from tests.house import House, endpoint, upstream
 
 PRICE = endpoint("price", "/price")

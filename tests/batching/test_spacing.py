@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from proxy import spacing
 from proxy.answer import Answer
+from proxy.batching import spacing
+from proxy.batching.spacing import Spacing
 from proxy.core.spending import Bill, Charge, Level
-from proxy.spacing import Spacing
 from tests.clockwork import turned
 from tests.house import LIMIT, OpenLedger
 from tests.shop import Shop, prices

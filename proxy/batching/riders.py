@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy.asked import Asked
 from proxy.core.model import Entry
-from proxy.heats import Heats
+from proxy.freshening.heats import Heats
 
 YOUNG: Final = 0.1
 """Share of its TTL that a rider has had: it is not worth its octets before."""

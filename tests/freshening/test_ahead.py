@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.ahead import Ahead, AheadParts, wanted
 from proxy.cache import Cache
 from proxy.core.model import Request
 from proxy.core.series import Contains
 from proxy.core.shapes import Batch
 from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint
+from proxy.freshening.ahead import Ahead, AheadParts, wanted
 from tests.house import House, OpenLedger, Response, endpoint, upstream
 
 PRICE = endpoint("price", "/price", refresh_ahead=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.asked import Asked, asked
-from proxy.compositions import composition, is_member
+from proxy.batching.compositions import composition, is_member
 from proxy.core.model import Policy, Request
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch, Case, ListForm

@@ -10,11 +10,11 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from proxy.asked import Asked, asked
+from proxy.batching.riders import Rider, Riders
 from proxy.core import batches, surplus
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch
 from proxy.core.spending import Bill, Level
-from proxy.riders import Rider, Riders
 
 Members: TypeAlias = tuple[str, ...]
 PLACEHOLDER = "-"

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.spending import Bill, Charge
-from proxy.simulation import Ledger
+from proxy.planning.simulation import Ledger
 from tests.house import LIMIT, upstream
 
 NOW = 1_763_000_000.0

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from proxy.asked import Asked, asked
+from proxy.batching.lists import Lists, spent
+from proxy.batching.riders import Rider, Riders
 from proxy.core.model import Client, Request
 from proxy.core.routing import Match, Routes
 from proxy.core.tables import ByValue
 from proxy.core.upstreams import Algorithm, Cost, Limit
-from proxy.heats import Heats
-from proxy.lists import Lists, spent
-from proxy.riders import Rider, Riders
+from proxy.freshening.heats import Heats
 from tests.house import endpoint, upstream
 from tests.shop import EVERYTHING, TICKERS, WEIGHED, WEIGHT
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from proxy.cli import main
 from proxy.core.shapes import Batch
 from proxy.core.upstreams import Algorithm, Limit
-from proxy.replay import Line, as_text, changed, read, replayed
+from proxy.planning.replay import Line, as_text, changed, read, replayed
 from tests.house import LIMIT, PRICE, endpoint, upstream
 
 BEGAN = 1_763_000_000.0

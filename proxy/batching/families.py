@@ -15,9 +15,9 @@ from typing import Final
 
 from proxy.answer import Answer
 from proxy.asked import Asked, asked
+from proxy.batching.compositions import OF_ONE, content
 from proxy.cache import Cache
 from proxy.calls import unpacked
-from proxy.compositions import OF_ONE, content
 from proxy.core import candles, containment, keys, parameters
 from proxy.core.codings import GZIP
 from proxy.core.containment import Part

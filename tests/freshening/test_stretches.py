@@ -6,7 +6,7 @@ import pytest
 
 from proxy.core.model import Request
 from proxy.core.spending import Level
-from proxy.stretches import Stretches
+from proxy.freshening.stretches import Stretches
 from tests.house import House, OpenLedger, endpoint, upstream
 
 PRICE = endpoint("price", "/price", stretch=3.0)

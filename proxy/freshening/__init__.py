@@ -1,0 +1,1 @@
+"""Freshness that follows the quota: what is refreshed ahead, and what may live longer."""

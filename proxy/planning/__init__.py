@@ -1,0 +1,1 @@
+"""`quota-proxy plan`: requests are recorded, and replayed against a configuration."""
