@@ -190,7 +190,7 @@ class Accounts:
             verdict=verdict,
             upstream=match.upstream.name,
             endpoint=match.endpoint.name,
-            key=ask.key,
+            key="" if ask.match.unmatched else ask.key,  # nobody said what is secret in it
             age=age,
             ttl=ttl,
             forward_reason=forward_reason,
