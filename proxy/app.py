@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from aiohttp import web
@@ -51,7 +50,7 @@ from proxy.http.known_clients import KnownClients
 from proxy.http.listeners import serve_on, tls_context
 from proxy.observation import Observer
 from proxy.own_secret import own_secret
-from proxy.persistence import Kept, opened
+from proxy.persistence import Kept, opened, passwords
 from proxy.planning.recording import Recording
 from proxy.ports import UpstreamClient
 from proxy.queues import Queues
@@ -330,11 +329,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
         settings.secret,
         *(each.credentials.value for each in settings.upstreams),
     ]
-    for kept in (settings.store, settings.ledger):
-        if kept.kind == "redis":
-            own.append(unquote(urlsplit(kept.url).password or ""))
-        if kept.password_file is not None:
-            own += kept.password_file.read_text("utf-8", "replace").splitlines()[:1]
+    own += [*passwords(settings.store), *passwords(settings.ledger)]
     return tuple(secret for secret in (*own, *(rule.token for rule in rules)) if secret)
 
 

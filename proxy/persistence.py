@@ -14,7 +14,8 @@ from typing import Protocol
 
 import structlog
 
-from proxy.backends.address import RedisOptions
+from proxy.backends.address import RedisOptions, parse
+from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendCorruptError, BackendError, BackendVersionError
 from proxy.backends.redis import Redis
 from proxy.config.settings import Settings, StoreSettings
@@ -160,6 +161,30 @@ def limits_of(upstreams: tuple[Upstream, ...]) -> dict[str, tuple[Limit, ...]]:
     return {upstream.name: upstream.limits for upstream in upstreams}
 
 
+def _options(settings: StoreSettings) -> RedisOptions:
+    return RedisOptions(
+        settings.url,
+        settings.max_connections,
+        settings.connect_timeout,
+        settings.timeout,
+        settings.username,
+        settings.password_file,
+        settings.tls_ca,
+    )
+
+
+def passwords(settings: StoreSettings) -> tuple[str, ...]:
+    """Return Redis' passwords: the address's, and the file's where that can be read now."""
+    if settings.kind != "redis":
+        return ()
+    options = _options(settings)
+    address = parse(options.url)
+    try:
+        return (address.password, Credentials(address, options)()[1])
+    except (BackendError, UnicodeDecodeError):  # whoever connects will say so
+        return (address.password,)
+
+
 class _Connections:
     """Redis connections by what they lead to: store and ledger on one server share theirs."""
 
@@ -168,15 +193,7 @@ class _Connections:
         self._open: dict[RedisOptions, Redis] = {}
 
     async def redis(self, settings: StoreSettings) -> Redis:
-        options = RedisOptions(
-            settings.url,
-            settings.max_connections,
-            settings.connect_timeout,
-            settings.timeout,
-            settings.username,
-            settings.password_file,
-            settings.tls_ca,
-        )
+        options = _options(settings)
         if options not in self._open:
             redis = Redis(options)
             self._open[options] = redis

@@ -299,3 +299,15 @@ class House:
 
 
 __all__ = ["House", "Policy", "Response", "endpoint", "upstream"]
+
+
+def verdict(answer: Answer) -> str:
+    """Return the word for what happened."""
+    return answer.account.verdict.value
+
+
+async def content(answer: Answer) -> bytes:
+    """Return an answer's whole body."""
+    if isinstance(answer.body, bytes):
+        return answer.body
+    return b"".join([chunk async for chunk in answer.body])

@@ -113,3 +113,17 @@ def test_every_secret_of_the_configuration_is_known_to_the_log(tmp_path: Path) -
     settings = load(tmp_path / "proxy.yaml", {})
 
     assert set(secrets_of(settings)) == {"of-the-admin", "of-the@store", "of-the-ledger"}
+
+
+def test_a_password_file_that_cannot_be_read_stops_nobody(tmp_path: Path) -> None:
+    """The store is found when it can be; the address's own password is hidden all the same."""
+    file = tmp_path / "password"
+    file.write_text("gone\n")
+    (tmp_path / "proxy.yaml").write_text(
+        "store: {url: 'redis://:of-the-store@127.0.0.1:6379', password_file: password}\n"
+        "upstreams: []\n"
+    )
+    settings = load(tmp_path / "proxy.yaml", {})
+    file.unlink()
+
+    assert set(secrets_of(settings)) == {"of-the-store"}

@@ -12,19 +12,11 @@ from proxy.core.fields import Fields, first
 from proxy.core.model import Client, Denied, Failed, Failure, Policy
 from proxy.core.spending import Bill, Granted
 from proxy.core.upstreams import Algorithm, Limit
-from tests.house import House, Response, endpoint, upstream
+from tests.house import House, Response, content, endpoint, upstream, verdict
 
 OBEDIENT = endpoint("price", "/price", policy=Policy.OBEY, ttl=None)
 LARGE = (b"[" + b"1," * 200_000, b"2," * 100_000, b"3]")
 TARGET = "/coingecko/price"
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    built = House()
-    yield built
-    await built.close()
-    assert built.errors == []
 
 
 @pytest.fixture
@@ -33,16 +25,6 @@ async def obedient() -> AsyncIterator[House]:
     yield built
     await built.close()
     assert built.errors == []
-
-
-def verdict(answer: Answer) -> str:
-    return answer.account.verdict.value
-
-
-async def content(answer: Answer) -> bytes:
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return b"".join([chunk async for chunk in answer.body])
 
 
 def begin(house: House, fields: Fields = (), method: str = "GET") -> asyncio.Task[Answer]:

@@ -6,30 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.answer import Answer
 from proxy.core.model import Client, Denied, Failed, Failure, Verdict
 from proxy.core.spending import LOST
-from tests.house import PRICE, House, Response, endpoint, upstream
+from tests.house import PRICE, House, Response, endpoint, upstream, verdict
 
 DOWN = Failed(Failure.TIMEOUT, sent=True)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    built = House()
-    yield built
-    await built.close()
-    assert built.errors == []
-
-
-def verdict(answer: Answer) -> str:
-    return answer.account.verdict.value
-
-
-async def content(answer: Answer) -> bytes:
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return b"".join([chunk async for chunk in answer.body])
 
 
 async def test_miss_then_hit(house: House) -> None:

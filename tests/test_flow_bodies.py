@@ -3,34 +3,11 @@
 import asyncio
 import gzip
 from collections import deque
-from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.answer import Answer
-from proxy.core.model import Failed, Failure
 from proxy.ports import BrokenExchangeError
-from tests.house import House, Response, endpoint, upstream
-
-DOWN = Failed(Failure.TIMEOUT, sent=True)
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    built = House()
-    yield built
-    await built.close()
-    assert built.errors == []
-
-
-def verdict(answer: Answer) -> str:
-    return answer.account.verdict.value
-
-
-async def content(answer: Answer) -> bytes:
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return b"".join([chunk async for chunk in answer.body])
+from tests.house import House, Response, content, endpoint, upstream, verdict
 
 
 async def test_broken_bodies_are_not_stored(house: House) -> None:

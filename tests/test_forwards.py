@@ -6,26 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.answer import Answer
 from proxy.core.fields import first
 from proxy.core.model import Denied, Failed, Failure, Policy
-from tests.house import PRICE, House, Response, endpoint, upstream
+from tests.house import PRICE, House, Response, content, endpoint, upstream
 
 ORDER = "/coingecko/price?symbol=BTCUSDT&signature=abc"
-
-
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
-    built = House()
-    yield built
-    await built.close()
-    assert built.errors == []
-
-
-async def content(answer: Answer) -> bytes:
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return b"".join([chunk async for chunk in answer.body])
 
 
 async def uploaded() -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from typing import Final
 from proxy.answer import Answer
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import OF_ONE, content
+from proxy.batching.lists import spent
 from proxy.cache import Cache
 from proxy.calls import unpacked
 from proxy.core import candles, containment, keys, parameters
@@ -114,11 +115,11 @@ class Families:
         last = containment.keeps_last(contains, ask.match.parameters)
         part = Part(count, last, start, contains.opens or 0)
         needed = count if start is None else _reaching_back(ask, start, now)
-        cost = _cost(ask)
+        cost = spent(ask.bill())
         for size in contains.fetch:
             if needed is not None and size >= needed:
                 found = _resized(ask, contains, size, routes, latest=start is not None)
-                if found is not None and found.key != ask.key and _cost(found) <= cost:
+                if found is not None and found.key != ask.key and spent(found.bill()) <= cost:
                     return Longer(found, part, size)
         return None
 
@@ -207,7 +208,3 @@ def _resized(
     if not isinstance(route, Match) or route.endpoint is not ask.match.endpoint:
         return None
     return asked(request, route, ask.began, ask.secret)
-
-
-def _cost(ask: Asked) -> float:
-    return sum(charge.cost for charge in ask.bill().charges)

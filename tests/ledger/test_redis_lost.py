@@ -11,11 +11,10 @@ from proxy.backends.redis import Redis
 from proxy.core.limits import Head
 from proxy.core.model import Denied
 from proxy.core.spending import LOST, Granted, Settled
-from proxy.core.upstreams import Limit
 from proxy.ledger import processes
 from proxy.ledger.redis import RedisLedger
 from tests.fixtures.redis import RedisServer
-from tests.ledger.redis_ledgers import BILL, LIMITS
+from tests.ledger.redis_ledgers import BILL, LIMITS, opened
 
 
 class Machine:
@@ -36,12 +35,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.core.shares.SILENT", 0.0)
 
 
-async def _pair(url: str, limits: dict[str, tuple[Limit, ...]]) -> tuple[RedisLedger, Redis]:
-    redis = Redis(RedisOptions(url, timeout=0.5))
-    await redis.open()
-    return RedisLedger(redis, limits), redis
-
-
 async def _found(ledger: RedisLedger) -> None:
     async with asyncio.timeout(10):
         while ledger.alone or not ledger._redis.up:
@@ -51,7 +44,7 @@ async def _found(ledger: RedisLedger) -> None:
 
 async def test_a_lost_redis_leaves_everyone_a_share(own_redis: RedisServer, hasty: None) -> None:
     """Of 50 a day two spenders take no more than 25 each; found with nothing, Redis is told."""
-    pairs = [await _pair(own_redis.url, LIMITS) for _ in range(2)]
+    pairs = [await opened(own_redis.url) for _ in range(2)]
     one, two = (ledger for ledger, _ in pairs)
     await one.spend(BILL)
     await two.spend(BILL)
@@ -76,7 +69,7 @@ async def test_a_lost_redis_leaves_everyone_a_share(own_redis: RedisServer, hast
 
 async def test_what_was_granted_alone_is_settled_later(own_redis: RedisServer, hasty: None) -> None:
     """Granted of the share, refunded when Redis is back: the receipt is known there."""
-    ledger, redis = await _pair(own_redis.url, LIMITS)
+    ledger, redis = await opened(own_redis.url)
     first = await ledger.spend(BILL)
     assert isinstance(first, Granted)
     own_redis.kill()
@@ -98,7 +91,7 @@ async def test_an_emptied_server_is_told_before_anything_is_spent(
     redis_server: RedisServer,
 ) -> None:
     """FLUSHALL under running instances: the count is what they knew, not 0."""
-    pairs = [await _pair(redis_server.url, LIMITS) for _ in range(2)]
+    pairs = [await opened(redis_server.url) for _ in range(2)]
     one, two = (ledger for ledger, _ in pairs)
     for _ in range(10):
         for ledger in (one, two):
@@ -116,7 +109,7 @@ async def test_an_emptied_server_is_told_before_anything_is_spent(
 
 async def test_lost_writes_are_told_again(redis_server: RedisServer) -> None:
     """A failover to a replica that lacks the last spends: whoever made them says so first."""
-    ledger, redis = await _pair(redis_server.url, LIMITS)
+    ledger, redis = await opened(redis_server.url)
     await ledger.spend(BILL)
     with redis_server.client() as client:
         before = client.hgetall("quota-proxy:{up}:ledger")
@@ -176,7 +169,7 @@ async def test_a_heartbeat_keeps_the_lease_and_goodbye_ends_it(
     redis_server: RedisServer,
 ) -> None:
     """A spender that asks nothing is known all the same, until it says that it ends."""
-    ledger, redis = await _pair(redis_server.url, LIMITS)
+    ledger, redis = await opened(redis_server.url)
     await ledger.open()
 
     def spenders() -> list[str]:
@@ -227,7 +220,7 @@ async def test_a_month_survives_the_loss_of_redis_and_of_the_process(
 
 async def test_a_killed_process_is_buried_by_its_successor(redis_server: RedisServer) -> None:
     """It said no goodbye, but on this machine its successor sees that it is gone."""
-    ledger, redis = await _pair(redis_server.url, LIMITS)
+    ledger, redis = await opened(redis_server.url)
     gone = f"x {processes.here().rpartition('/')[0]}/1"
     ledger._name, name = gone, ledger._name
     await ledger.spend(BILL)
