@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.answer import Answer
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.spending import Bill, Granted
 from proxy.queues import Overloaded, Patience
-from tests.house import Response
+from tests.house import Response, verdict
 from tests.shop import Shop, prices, tickers
 
 
@@ -21,10 +20,6 @@ async def house() -> AsyncIterator[Shop]:
     yield built
     await built.close()
     assert built.errors == []
-
-
-def verdict(answer: Answer) -> str:
-    return answer.account.verdict.value
 
 
 async def test_a_list_is_one_call(house: Shop) -> None:

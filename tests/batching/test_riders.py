@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.answer import Answer
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.spending import Level
-from tests.house import OpenLedger, Response
+from tests.house import OpenLedger, Response, verdict
 from tests.shop import BAD, Shop, prices, tickers
 
 
@@ -28,10 +27,6 @@ async def house() -> AsyncIterator[Shop]:
     yield built
     await built.close()
     assert built.errors == []
-
-
-def verdict(answer: Answer) -> str:
-    return answer.account.verdict.value
 
 
 def ticker(name: str) -> str:
