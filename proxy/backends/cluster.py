@@ -4,6 +4,8 @@ Rules
 - A key's slot is CRC16 of it, or of its `{hash tag}`, modulo 16,384 (Redis Cluster specification).
 - MOVED: ask the named node at once, and learn all slots anew behind the answer. ASK: ask the named
   node this once. Neither was carried out where it was refused, so asking again repeats nothing.
+- Nodes that name each other disagree for as long as their gossip takes: they are asked again after
+  a growing pause, not at once.
 - A node that is lost may have been replaced: the slots are learnt anew until they are whole.
 """
 
@@ -26,7 +28,9 @@ from proxy.tasks import Tasks
 _log = structlog.get_logger("store")
 
 _SLOTS = 16384
-_REDIRECTIONS = 3
+_REDIRECTIONS = 10
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.2
 _ASKING = packed(("ASKING",))
 _LONGEST_WAIT = 2.0
 
@@ -92,6 +96,8 @@ class Cluster:
         """
         place = self._slots.get(slot_of(key))
         before = b""
+        named = {place}
+        pause = _FIRST_PAUSE
         for _ in range(_REDIRECTIONS):
             node = self._nodes.get(place) if place is not None else None
             if place is None or node is None:
@@ -103,6 +109,10 @@ class Cluster:
                     raise
                 before = _ASKING if error.code == "ASK" else b""
                 place = _named(str(error), place)
+                if place in named:
+                    await asyncio.sleep(pause)
+                    pause = min(_LONGEST_PAUSE, pause * 2)
+                named.add(place)
                 await self._connected(place)
                 if error.code == "MOVED":
                     self._learn_behind()

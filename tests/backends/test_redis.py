@@ -278,6 +278,34 @@ async def test_a_moved_slot_is_followed(redis_cluster: RedisCluster) -> None:
     assert second.pid
 
 
+async def test_nodes_that_name_each_other_are_waited_for(redis_cluster: RedisCluster) -> None:
+    """While gossip is under way two nodes may each hold the other for the owner of a slot."""
+    first, _, third = redis_cluster.nodes
+    async with connected(redis_cluster.url) as redis:
+        with first.client() as giving, third.client() as taking:
+            taken = taking.execute_command("CLUSTER", "MYID")
+            giving.execute_command("CONFIG", "RESETSTAT")
+            giving.execute_command("CLUSTER", "SETSLOT", 3300, "NODE", taken)
+            try:
+                asking = asyncio.ensure_future(redis.execute("SET", "{b}k", "v"))  # noqa: TID251 - awaited here
+                while _refused(giving.info("errorstats")) < 2:
+                    await asyncio.sleep(0)  # noqa: ASYNC110 - a server has no event for it
+                assert not asking.done()
+                given = giving.execute_command("CLUSTER", "MYID")
+                taking.execute_command("CLUSTER", "SETSLOT", 3300, "IMPORTING", given)
+                taking.execute_command("CLUSTER", "SETSLOT", 3300, "NODE", taken)
+                assert await asking == b"OK"
+                taking.execute_command("DEL", "{b}k")
+            finally:
+                redis_cluster.move(3300, third, first)
+
+
+def _refused(told: object) -> int:
+    """Return how many commands a node sent elsewhere."""
+    assert isinstance(told, dict)
+    return int(told.get("errorstat_MOVED", {}).get("count", 0))
+
+
 async def test_messages_cross_a_cluster(redis_cluster: RedisCluster) -> None:
     """What is published on one node is heard by who listens on another."""
     async with connected(redis_cluster.url) as redis:
