@@ -158,9 +158,7 @@ def hits(requests: int, folder: Path) -> None:
         url = f"http://127.0.0.1:{port}{TARGET}"
         await_answer(url, WAIT)
         for name, vary in (("hit, known head", False), ("hit, ordinary", True)):
-            got = per_request(
-                count, requests, lambda number, each=vary: ask(url, number, vary=each)
-            )
+            got = per_request(count, requests, partial(ask, url, vary=vary))
             print(f"{'quota-proxy, ' + name:48}{got:10,.0f}   {got / barest:.2f} of it")
 
 
