@@ -5,16 +5,24 @@
 - No secret ever: those who log leave them out, and the last step before a line is written takes
   out every registered secret value and whatever stands behind a name that keys go by.
 - Records of the standard library's `logging` (asyncio, aiohttp) go the same way.
+- Of the busiest line (`Refrain`) only a figure and the time are new, and neither can hold a secret:
+  the rest is rendered once.
 """
 
+import atexit
 import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
 import structlog
+
+from proxy import clock
+from proxy.log_lines import Lines
 
 HIDDEN = "[hidden]"
 SHORTEST = 6
@@ -31,6 +39,7 @@ _USERINFO = re.compile(r"(://)[^/@\s]+@")
 
 _SHORT = 64
 _MOST_CLEAN = 4096
+_MOST_FORMS = 4096
 
 Event = MutableMapping[str, Any]
 
@@ -44,6 +53,8 @@ class Redaction:
         self._known: re.Pattern[str] | None = None
         self._clean: set[str] = set()
         """Short texts that were looked at, and hold no secret."""
+        self.changes = 0
+        """Counts how often more became secret."""
         self.register(secrets)
 
     def register(self, secrets: Iterable[str]) -> None:
@@ -52,6 +63,7 @@ class Redaction:
         longest_first = sorted(self._secrets, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._clean.clear()
+        self.changes += 1
 
     def __call__(self, _logger: object, _method: str, event: Event) -> Event:
         """Return the event without secrets (structlog's processor)."""
@@ -89,6 +101,62 @@ class Redaction:
         return self._of(name, str(value))
 
 
+class Refrain:
+    """A kind of line whose words come again and again, with other `seconds`, at another time."""
+
+    def __init__(self, lines: Lines, redaction: Redaction, level: str) -> None:
+        """Take where it is written, what hides secrets, and its level."""
+        self._lines = lines
+        self._redaction = redaction
+        self._level = level
+        self._forms: dict[tuple[object, ...], tuple[str, str]] = {}
+        self._changes = redaction.changes
+
+    def again(self, key: tuple[object, ...], seconds: float) -> bool:
+        """Write the line that `key` stands for, soon; False: nobody has said what it is."""
+        form = self._forms.get(key)
+        if form is None or self._changes != self._redaction.changes:
+            return False
+        self._lines.soon(f'{form[0]}{seconds!r}{form[1]}"{_present()}"}}')
+        return True
+
+    def learn(self, key: tuple[object, ...], event: Event) -> None:
+        """Say what line `key` stands for, its `seconds` among the facts."""
+        if len(self._forms) >= _MOST_FORMS or self._changes != self._redaction.changes:
+            self._forms.clear()
+            self._changes = self._redaction.changes
+        facts = dict(self._redaction(None, self._level, event))
+        facts |= {"seconds": _BLANK, "level": self._level, "timestamp": _BLANK}
+        before, behind, _ = msgspec.json.encode(facts).decode().split(_BLANK_TEXT)
+        self._forms[key] = (before, behind)
+
+
+_BLANK_TEXT = "\0"
+_BLANK = msgspec.Raw(_BLANK_TEXT.encode())
+"""What no JSON holds: the place of what is filled in."""
+
+
+def refrain(level: str) -> Refrain | None:
+    """Return the quick way for one kind of line; None where lines are not JSON (for people)."""
+    config = structlog.get_config()
+    lines, processors = config["logger_factory"], config["processors"]
+    redaction = next((each for each in processors if isinstance(each, Redaction)), None)
+    if not isinstance(lines, Lines) or redaction is None or processors[-1] is not _json:
+        return None
+    return Refrain(lines, redaction, level)
+
+
+def _present() -> str:
+    now = clock.wall()
+    second = int(now)
+    return f"{_until_seconds(second)}.{int((now - second) * 1_000_000):06}Z"
+
+
+@lru_cache(maxsize=2)
+def _until_seconds(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 class _Standard(logging.Handler):
     """Hands records of the standard library's loggers to structlog."""
 
@@ -122,6 +190,8 @@ def configure(
     redaction = Redaction(secrets)
     console = form == "console" or (form == "auto" and stream.isatty())
     last = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else _json
+    lines = Lines(stream)
+    atexit.register(lines.flush)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -132,7 +202,7 @@ def configure(
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=lines,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

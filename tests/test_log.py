@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -137,3 +138,62 @@ def test_a_text_that_was_clean_is_looked_at_again_when_more_is_secret() -> None:
     assert redaction.text("asked with abcdef123") == "asked with abcdef123"
     redaction.register(["abcdef123"])
     assert redaction.text("asked with abcdef123") == f"asked with {HIDDEN}"
+
+
+# ── the quick way ──
+
+
+def called(seconds: float, endpoint: str = "price") -> dict[str, Any]:
+    return {"status": 200, "endpoint": endpoint, "seconds": seconds, "cost": 2.0}
+
+
+def written(stream: io.StringIO, refrain: log.Refrain, events: list[dict[str, Any]]) -> None:
+    """Write each the quick way where it is known, else the ordinary way, which makes it known."""
+    for event in events:
+        key = (event["status"], event["endpoint"], event["cost"])
+        if not refrain.again(key, event["seconds"]):
+            structlog.get_logger().info("call", **event)
+            refrain.learn(key, {**event, "event": "call"})
+
+
+def test_the_quick_way_writes_the_same_line() -> None:
+    """Names, values and their order; the time apart, which is of the same form."""
+    stream = io.StringIO()
+    log.configure(secrets=[SECRET], stream=stream)
+    refrain = log.refrain("info")
+    assert refrain is not None
+    odd = f'"{SECRET}"\n{{}}é'
+    events = [called(0.25, odd), called(0.0001, odd), called(0.5), called(12.0, odd)]
+    written(stream, refrain, events)
+    quick = lines(stream)
+    first, *others = stream.getvalue().splitlines()
+
+    assert [0.25, 0.0001, 0.5, 12.0] == [line["seconds"] for line in quick]
+    assert SECRET not in stream.getvalue()
+    for line in (others[0], others[2]):
+        assert list(json.loads(line)) == list(json.loads(first))
+        same = {"seconds": 0.25, "timestamp": quick[0]["timestamp"]}
+        assert {**json.loads(line), **same} == quick[0]
+    for line in quick:
+        assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+
+
+def test_what_has_become_secret_is_hidden_on_the_quick_way_too() -> None:
+    """Words that were rendered before a reload are looked at anew."""
+    stream = io.StringIO()
+    redaction = log.configure(stream=stream)
+    refrain = log.refrain("info")
+    assert refrain is not None
+    written(stream, refrain, [called(1.0, SECRET), called(2.0, SECRET)])
+    assert 2 == stream.getvalue().count(SECRET)
+    redaction.register([SECRET])
+    written(stream, refrain, [called(3.0, SECRET), called(4.0, SECRET)])
+
+    assert [SECRET, SECRET, HIDDEN, HIDDEN] == [line["endpoint"] for line in lines(stream)]
+
+
+def test_lines_for_people_know_no_quick_way() -> None:
+    """They are laid out, and nobody reads thousands of them a second."""
+    log.configure(form="console", stream=io.StringIO())
+
+    assert log.refrain("info") is None

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from proxy import log
 from proxy.core.model import Verdict
 from proxy.observation import (
     CallObservation,
@@ -31,6 +32,7 @@ class Journal:
         """
         self._counts = counts
         self._log: FilteringBoundLogger = logger or structlog.get_logger().bind()
+        self._calls = log.refrain("info") if self._log.is_enabled_for(logging.INFO) else None
         self._lost: set[str] = set()
 
     def endpoint(self, upstream: str, endpoint: str) -> Counter:
@@ -52,17 +54,25 @@ class Journal:
     def observe_call(self, call: CallObservation) -> None:
         """Log an upstream call that has ended."""
         self._counts.observe_call(call)
+        seconds = round(call.duration, 4)
+        answered = call.status is not None and not call.failure
+        key = (call.status, call.upstream, call.endpoint, call.method, call.cost, call.client)
+        if answered and self._calls is not None and self._calls.again(key, seconds):
+            return
         facts: dict[str, Any] = {
             "upstream": call.upstream,
             "endpoint": call.endpoint,
             "method": call.method,
             "cost": call.cost,
-            "seconds": round(call.duration, 4),
+            "seconds": seconds,
         }
         if call.client:
             facts["client"] = call.client
-        if call.status is not None and not call.failure:
-            self._log.info("call", status=call.status, **facts)
+        if answered:
+            facts = {"status": call.status, **facts}
+            self._log.info("call", **facts)
+            if self._calls is not None:
+                self._calls.learn(key, {**facts, "event": "call"})
         else:
             self._log.warning("call failed", failure=call.failure, sent=call.sent, **facts)
 

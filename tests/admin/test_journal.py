@@ -1,9 +1,14 @@
 """What is worth a line."""
 
+import io
+import json
+import logging
+
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from proxy import log
 from proxy.admin import observations as seen
 from proxy.admin.journal import Journal
 from proxy.admin.observations import Observations
@@ -83,3 +88,29 @@ def test_a_lost_store_is_told_once_and_found_once(journal: Journal) -> None:
             journal.observe_store(StoreObservation("get", 0.1, failed))
 
     assert ["store lost", "store found"] == [line["event"] for line in lines]
+
+
+def test_each_call_leaves_a_line_whichever_way_it_is_written() -> None:
+    """The first of its kind goes the ordinary way, the next the quick one; failures never."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    log.configure(form="json", stream=stream)
+    try:
+        journal = Journal(Observations())
+        for number in (1, 2, 3):
+            journal.observe_call(CallObservation("a", "b", number / 10, 200, cost=2.0, client="c"))
+            journal.observe_call(CallObservation("a", "b", number / 10, 200, "protocol"))
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    calls, failures = lines[::2], lines[1::2]
+
+    assert [0.1, 0.2, 0.3] == [line["seconds"] for line in calls]
+    assert {"call failed"} == {line["event"] for line in failures}
+    facts = {"status": 200, "upstream": "a", "endpoint": "b", "method": "GET", "cost": 2.0}
+    for line in calls:
+        assert {**facts, "client": "c", "event": "call", "level": "info"}.items() <= line.items()
+        assert list(line) == list(calls[0])
