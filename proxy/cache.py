@@ -80,7 +80,7 @@ class Cache:
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()
-    ) -> tuple["asyncio.Task[None]", ...]:
+    ) -> tuple["asyncio.Future[None]", ...]:
         """Do what a settlement says; `targets` are the keys that an invalidation names.
 
         Return what puts it into the store behind the answer.
@@ -131,9 +131,14 @@ class Cache:
             self._first_level.put(kept)
         return kept
 
-    def _put(self, entry: Entry, now: float) -> "asyncio.Task[None] | None":
+    def _put(self, entry: Entry, now: float) -> "asyncio.Future[None] | None":
         there = self._first_level.get(entry.key)
         if there is None or not entry.received_at < there.received_at <= now:
             self._first_level.put(entry)
         keep = entry.lifetimes.usable - entry.age(now)
-        return self._tasks.start(self._store.put(entry, keep), "put") if keep > 0 else None
+        if keep <= 0:
+            return None
+        writing = self._store.put(entry, keep)
+        if isinstance(writing, asyncio.Future):
+            return writing
+        return self._tasks.start(writing, "put")

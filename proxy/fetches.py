@@ -100,7 +100,7 @@ class Fetches:
         self._time = time
         self._now = now
         self._arriving: dict[str, Arriving] = {}
-        self._leads = Leads(fleet, cache, tasks, time, now)
+        self._leads = Leads(fleet, cache, time, now)
         self.heats = Heats()
         riders = Riders(self.heats, cache.peek, now)
         self.lists = Lists(riders, calls.levels)

@@ -29,7 +29,6 @@ from proxy.core.model import (
     Verdict,
 )
 from proxy.ports import Fleet, Lead
-from proxy.tasks import Tasks
 
 MOST: Final = 2
 """Flights of others that may come to nothing before each goes for itself."""
@@ -39,10 +38,11 @@ LATE: Final = Failed(Failure.TIMEOUT, sent=False, detail="another's fetch did no
 class Led:
     """A flight that fetches: its landing is told once, whatever becomes of it."""
 
-    def __init__(self, lead: Lead | None, tasks: Tasks) -> None:
-        """Take the lead, where there is anybody to tell, and where it is told."""
+    __slots__ = ("_lead",)
+
+    def __init__(self, lead: Lead | None) -> None:
+        """Take the lead, where there is anybody to tell."""
         self._lead = lead
-        self._tasks = tasks
 
     def __enter__(self) -> Self:
         return self
@@ -60,27 +60,33 @@ class Led:
         self,
         ending: Ending,
         stamp: float = NONE,
-        writes: Iterable["asyncio.Task[None]"] = (),
+        writes: Iterable["asyncio.Future[None]"] = (),
     ) -> None:
         """Tell how it ended, behind the answer, once the store has what is written."""
         lead, self._lead = self._lead, None
-        if lead is not None:
-            self._tasks.start(_told(lead, ending, stamp, tuple(writes)), "tell of a landing")
+        if lead is None:
+            return
+        pending = {each for each in writes if not each.done()}
+        if not pending:
+            lead.land(ending, stamp)
+            return
 
-    def settled(self, settlement: Settlement, writes: Iterable["asyncio.Task[None]"] = ()) -> None:
+        def written(write: "asyncio.Future[None]") -> None:
+            pending.discard(write)
+            if not pending:
+                lead.land(ending, stamp)
+
+        for each in tuple(pending):
+            each.add_done_callback(written)
+
+    def settled(
+        self, settlement: Settlement, writes: Iterable["asyncio.Future[None]"] = ()
+    ) -> None:
         """Tell what a settlement means to those who wait elsewhere."""
         if isinstance(settlement.write, Put | Touch):
             self.land(Ending.STORED, settlement.write.entry.received_at, writes)
         else:
             self.land(Ending.FAILED if settlement.shareable else Ending.OWN)
-
-
-async def _told(
-    lead: Lead, ending: Ending, stamp: float, writes: tuple["asyncio.Task[None]", ...]
-) -> None:
-    if writes:
-        await asyncio.wait(writes)
-    await lead.land(ending, stamp)
 
 
 class Leads:
@@ -90,21 +96,19 @@ class Leads:
         self,
         fleet: Fleet,
         cache: Cache,
-        tasks: Tasks,
         time: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
         """Take the fleet, the cache that it shares, and the clocks of durations and of entries."""
         self._fleet = fleet
         self._cache = cache
-        self._tasks = tasks
         self._time = time
         self._now = now
 
     async def lead(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry | Failed:
         """Return the lead, or what another's flight has stored, or that this came too late."""
         if not plan.joinable or not ask.key:
-            return Led(None, self._tasks)
+            return Led(None)
         try:
             async with asyncio.timeout(max(0.0, ask.deadline - self._time())):
                 return await self._asked(key, ask, plan)
@@ -128,11 +132,11 @@ class Leads:
                     return entry
                 known = said.stamp
             in_vain += said.awaited
-        return Led(None, self._tasks)
+        return Led(None)
 
     async def _begun(self, lead: Lead, ask: Asked, plan: Fetch) -> Led | Entry:
         """Take the lead; where another had it before, not without a look at what that one left."""
-        with Led(lead, self._tasks) as led:
+        with Led(lead) as led:
             if lead.inherited:
                 entry = await self._found(ask, plan, awaited=True)
                 if entry is not None:

@@ -4,9 +4,10 @@ The flow is their consumer and owner; they stand beside it in a file of their ow
 flights and queues can name them too. Adapters do not import this file: they match its shapes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.changes import Changes
 from proxy.core.fields import Fields
@@ -107,8 +108,8 @@ class Store(Protocol):
         """Return what is stored under `key`; None for nothing, unreadable, or a lost store."""
         ...
 
-    async def put(self, entry: Entry, keep: float) -> None:
-        """Store an entry for at most `keep` seconds."""
+    def put(self, entry: Entry, keep: float) -> "Coroutine[Any, Any, None] | asyncio.Future[None]":
+        """Store an entry for at most `keep` seconds; a future is under way already."""
         ...
 
     async def delete(self, key: str) -> None:
@@ -146,8 +147,11 @@ class Lead(Protocol):
     inherited: bool
     """Another had it before and did not tell of a landing: what it left may be in the store."""
 
-    async def land(self, ending: Ending, stamp: float = NONE) -> None:
-        """Wake those who follow, and give up the lead. A lost fleet never raises."""
+    def land(self, ending: Ending, stamp: float = NONE) -> "asyncio.Future[None]":
+        """Wake those who follow, and give up the lead; what is returned ends when that is done.
+
+        It need not be awaited. A lost fleet never raises.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ Rules
 """
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections.abc import Awaitable, Callable
@@ -104,15 +105,22 @@ class Node:
         return self.up
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, once what was sent has its reply, or is late."""
         self._closing = True
         await self._tasks.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._options.timeout):
+                await asyncio.gather(*(pipe.drained() for pipe in self._pipes))
         for pipe in tuple(self._pipes):
             pipe.drop("closed")
         self.up = False
 
-    def submit(self, command: bytes, before: bytes = b"") -> "asyncio.Future[Any]":
+    def submit(
+        self, command: bytes, before: bytes = b"", text: Callable[[], bytes] | None = None
+    ) -> "asyncio.Future[Any]":
         """Send a packed command, with another right `before` it whose reply nobody wants.
+
+        `text` gives the command that is sent instead where the server does not know its script.
 
         Raises:
             BackendLostError: the server is not connected; nothing was sent.
@@ -126,7 +134,7 @@ class Node:
             pipe = self._roomiest()
         if before:
             pipe.submit(before)
-        return pipe.submit(command)
+        return pipe.submit(command, text)
 
     def _roomiest(self) -> Pipe:
         best = min(self._pipes, key=lambda pipe: pipe.backlog)

@@ -21,9 +21,15 @@ from proxy.backends.errors import BackendError, BackendLostError, BackendReplyEr
 Argument: TypeAlias = bytes | str | int | float
 
 _SECOND_LOOK = 0.02
+_NO_SCRIPT = "NOSCRIPT"
+_QUIET = 4
+"""Turns of the loop in which whoever waited for a reply has sent what follows from it."""
 _UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN"})
 """Codes that say "not here, or not now": nothing was done."""
 _INCOMPLETE = object()
+
+_Waiting: TypeAlias = "tuple[float, int, asyncio.Future[Any], Callable[[], bytes] | None]"
+"""Deadline and size of a command, what waits for its reply, and its script's text."""
 
 
 def packed(command: tuple[Argument, ...]) -> bytes:
@@ -46,13 +52,18 @@ class Pipe(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
-        self._waiting: deque[tuple[float, int, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._lost = ""
+        self._drained: asyncio.Future[None] | None = None
 
-    def submit(self, command: bytes) -> "asyncio.Future[Any]":
+    def submit(
+        self, command: bytes, text: Callable[[], bytes] | None = None
+    ) -> "asyncio.Future[Any]":
         """Send a packed command with the others of this tick; return what its reply resolves.
+
+        `text` gives the command that is sent instead where the server does not know its script.
 
         Raises:
             BackendLostError: the connection has ended.
@@ -61,14 +72,34 @@ class Pipe(asyncio.Protocol):
         if self._lost:
             raise BackendLostError(self._lost, sent=False)
         future: asyncio.Future[Any] = self._loop.create_future()
+        self._send(command, future, text)
+        return future
+
+    def _send(
+        self, command: bytes, future: "asyncio.Future[Any]", text: Callable[[], bytes] | None
+    ) -> None:
         if not self._outgoing:
             self._deadline = self._loop.time() + self._timeout
             self._loop.call_soon(self._flush)
         self._outgoing.append(command)
         size = len(command)
         self.backlog += size
-        self._waiting.append((self._deadline, size, future))
-        return future
+        self._waiting.append((self._deadline, size, future, text))
+
+    async def drained(self) -> None:
+        """Return when all that was sent has its reply, or the connection has ended.
+
+        What is sent because of a reply (a landing after a write) counts as well.
+        """
+        quiet = 0
+        while quiet < _QUIET:
+            if self._waiting:
+                self._drained = self._loop.create_future()
+                await self._drained
+                quiet = 0
+            else:
+                await asyncio.sleep(0)
+                quiet += 1
 
     def drop(self, reason: str) -> None:
         """End the connection; all that waits on it fails."""
@@ -81,10 +112,11 @@ class Pipe(asyncio.Protocol):
             self._transport.abort()
         self._outgoing.clear()
         waiting, self._waiting = self._waiting, deque()
-        for _, _, future in waiting:
+        for _, _, future, _ in waiting:
             if not future.done():
                 future.set_exception(BackendLostError(reason))
                 future.exception()  # seen, where the caller has gone
+        self._note_drained()
         self._on_lost(self, reason)
 
     # ── asyncio.Protocol ──
@@ -104,18 +136,26 @@ class Pipe(asyncio.Protocol):
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not _INCOMPLETE:
-                _, size, future = waiting.popleft()
+                _, size, future, text = waiting.popleft()
                 self.backlog -= size
                 if future.done():
                     continue
-                if isinstance(reply, hiredis.ReplyError):
-                    future.set_exception(self._translated(str(reply)))
-                else:
+                if not isinstance(reply, hiredis.ReplyError):
                     future.set_result(reply)
+                elif text is not None and str(reply).startswith(_NO_SCRIPT):
+                    self._send(text(), future, None)
+                else:
+                    future.set_exception(self._translated(str(reply)))
         except (hiredis.ProtocolError, IndexError) as error:
             self.drop(f"not the Redis protocol: {error}")
+        self._note_drained()
 
     # ── inside ──
+
+    def _note_drained(self) -> None:
+        drained = self._drained
+        if drained is not None and not drained.done() and not self._waiting:
+            drained.set_result(None)
 
     def _flush(self) -> None:
         if self._transport is None or not self._outgoing:
@@ -130,7 +170,7 @@ class Pipe(asyncio.Protocol):
         self._timer = None
         if not self._waiting or self._lost:
             return
-        deadline, _, oldest = self._waiting[0]
+        deadline, _, oldest, _ = self._waiting[0]
         if self._loop.time() < deadline:
             self._timer = self._loop.call_at(deadline, self._look)
         else:

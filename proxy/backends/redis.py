@@ -24,6 +24,7 @@ from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendLostError, BackendReplyError
 from proxy.backends.node import Node, Place, anything, master_only
 from proxy.backends.pipe import Argument, packed
+from proxy.tasks import Tasks
 
 _KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
@@ -66,6 +67,7 @@ class Redis:
             examine = master_only if sentinel else anything
             self._node = Node(self._address, options, self._locate, self._changed, examine=examine)
         self._subscriber = subscriber.Subscriber(self._dial)
+        self._tasks = Tasks(lambda _name, _error: None)  # whoever began them is told
 
     def __str__(self) -> str:
         """Return where it is, without user or password."""
@@ -95,8 +97,9 @@ class Redis:
         return await self._route.open()
 
     async def close(self) -> None:
-        """End every connection; what waits fails as lost."""
+        """End every connection; what waits then fails as lost."""
         await self._subscriber.close()
+        await self._tasks.close(self._options.timeout)
         await self._route.close()
 
     def execute(self, *command: Argument) -> Awaitable[Any]:
@@ -111,19 +114,29 @@ class Redis:
             return self._node.submit(packed(command))
         return self._routed(command)
 
-    async def evalsha(
+    def evalsha(
         self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """Run a script by its digest; a server that does not know it gets its text.
 
         In a cluster all keys must share a hash tag. Raises what `execute` raises.
         """
-        try:
-            return await self.execute("EVALSHA", script.digest, len(keys), *keys, *args)
-        except BackendReplyError as error:
-            if error.code != "NOSCRIPT":
-                raise
-        return await self.execute("EVAL", script.text, len(keys), *keys, *args)
+        if self._node is None:
+            return self._evalsha_routed(script, keys, args)
+        return self._evalsha_there(self._node, script, keys, args)
+
+    def begin(
+        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
+    ) -> "asyncio.Future[Any]":
+        """Run a script as `evalsha` does, whether anyone awaits it or not.
+
+        Raises:
+            BackendLostError: not connected.
+
+        """
+        if self._node is None:
+            return self._tasks.start(self._evalsha_routed(script, keys, args), "redis script")
+        return self._evalsha_there(self._node, script, keys, args)
 
     async def each_server(self, *command: Argument) -> list[Any]:
         """Send a command without a key to every master; return the replies."""
@@ -153,6 +166,25 @@ class Redis:
         route = self._node or self._cluster
         assert route is not None  # noqa: S101 - the constructor made one of them
         return route
+
+    @staticmethod
+    def _evalsha_there(
+        node: Node, script: Script, keys: Sequence[Argument], args: Sequence[Argument]
+    ) -> "asyncio.Future[Any]":
+        def text() -> bytes:
+            return packed(("EVAL", script.text, len(keys), *keys, *args))
+
+        return node.submit(packed(("EVALSHA", script.digest, len(keys), *keys, *args)), text=text)
+
+    async def _evalsha_routed(
+        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]
+    ) -> Any:
+        try:
+            return await self.execute("EVALSHA", script.digest, len(keys), *keys, *args)
+        except BackendReplyError as error:
+            if error.code != "NOSCRIPT":
+                raise
+        return await self.execute("EVAL", script.text, len(keys), *keys, *args)
 
     async def _routed(self, command: tuple[Argument, ...]) -> Any:
         assert self._cluster is not None  # noqa: S101 - the caller has looked

@@ -63,9 +63,12 @@ class MachineLead:
         self.inherited = inherited
         self._landing = landing
 
-    async def land(self, ending: Ending, stamp: float = NONE) -> None:
+    def land(self, ending: Ending, stamp: float = NONE) -> "asyncio.Future[None]":
         """Tell all who follow how the flight ended, and give up the lead."""
         self._landing(ending, stamp)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        told.set_result(None)
+        return told
 
 
 class _Own:

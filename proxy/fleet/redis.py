@@ -29,7 +29,7 @@ The interleaving that `inherited` defends against:
     2. the lease ends, B takes it, and fetches again what is in the store already.
     So whoever leads after another without having heard of a landing is told to look first.
 
-The interleaving that `_taken` defends against:
+The interleaving that `_asked` defends against:
     1. B asks for the lead;
     2. its last client goes, so B is cancelled;
     3. the script gives B the lead, which nobody would use, and all others wait for it to end.
@@ -39,6 +39,7 @@ The interleaving that `_taken` defends against:
 import asyncio
 import contextlib
 import secrets
+from itertools import count as counter
 from typing import Any, Final
 
 import structlog
@@ -106,26 +107,19 @@ _LAND: Final = Script(
 class RedisLead:
     """The lead of one flight, renewed until it is told how the flight ended."""
 
+    __slots__ = ("_fleet", "inherited", "key", "renewing", "token")
+
     def __init__(self, fleet: "RedisFleet", key: str, token: str, *, inherited: bool) -> None:
         """Take the fleet, the flight's key, and what proves that the lead is ours."""
         self.inherited = inherited
+        self.key = key
+        self.token = token
+        self.renewing = False
         self._fleet = fleet
-        self._key = key
-        self._token = token
-        self._renewing = fleet.tasks.start(self._renew(), f"renew {key}")
 
-    async def land(self, ending: Ending, stamp: float = NONE) -> None:
+    def land(self, ending: Ending, stamp: float = NONE) -> "asyncio.Future[None]":
         """Tell all who follow how the flight ended, and give up the lead."""
-        self._renewing.cancel()
-        await self._fleet.land(self._key, self._token, ending, stamp)
-
-    async def _renew(self) -> None:
-        """Renew the lease until it is another's; what cannot be told now may be told later."""
-        while True:
-            await asyncio.sleep(self._fleet.lease / RENEWALS)
-            with contextlib.suppress(BackendError):
-                if not await self._fleet.renew(self._key, self._token):
-                    return
+        return self._fleet.land(self.key, self.token, ending, stamp)
 
 
 class RedisFleet:
@@ -137,12 +131,17 @@ class RedisFleet:
         self.tasks = Tasks(_stumbled)
         self._redis = redis
         self._prefix = f"{namespace}:@flight:"
-        self._channel = f"{namespace}:@landings:{secrets.token_hex(8)}"
+        self._name = secrets.token_hex(8)
+        self._channel = f"{namespace}:@landings:{self._name}"
+        self._numbers = counter(1)
+        self._leads: dict[str, RedisLead] = {}
+        """Those that are renewed, by their tokens."""
         self._following: dict[str, set[asyncio.Future[Landed]]] = {}
         self._refused = ""
 
     async def open(self) -> None:
         """Listen; where Redis is not to be had now, as soon as it is."""
+        self.tasks.start(self._renew_all(), "renew leads")
         listening = self.tasks.start(self._listen(), "listen for landings")
         if self._redis.up:
             await asyncio.wait((listening,))
@@ -174,45 +173,72 @@ class RedisFleet:
         self, key: str, known: float, *, inherited: bool
     ) -> RedisLead | Landed | float | None:
         """Ask for the lead; seconds are how long to wait for whoever has it."""
-        token = secrets.token_hex(8)
+        token = f"{self._name}-{next(self._numbers):x}"
         arguments = (token, _milliseconds(self.lease), self._channel, repr(known))
-        asking = self._redis.evalsha(_ASK, (self._prefix + key,), arguments)
         try:
-            said = await self._taken(key, token, asking)
+            said = await self._redis.evalsha(_ASK, (self._prefix + key,), arguments)
+        except asyncio.CancelledError:  # it may have been given what nobody wants any more
+            self.land(key, token, Ending.FAILED, NONE)
+            raise
         except BackendError as error:
             self._note(error)
             return None
         match said:
             case [b"lead"]:
-                return RedisLead(self, key, token, inherited=inherited)
+                lead = RedisLead(self, key, token, inherited=inherited)
+                self._leads[token] = lead
+                return lead
             case [b"landed", stamp]:
                 return Landed(Ending.STORED, float(stamp), awaited=inherited)
             case [b"follow", left]:
                 return min(max(1, int(left)) / 1000, self.lease)
         raise TypeError(f"the script does not say {said!r}")
 
-    async def _taken(self, key: str, token: str, asking: Any) -> Any:
-        """Return what the script says; who is cancelled meanwhile wants nothing of it."""
-        try:
-            return await asking
-        except asyncio.CancelledError:
-            self.tasks.start(self.land(key, token, Ending.FAILED, NONE), f"give up {key}")
-            raise
-
-    async def renew(self, key: str, token: str) -> bool:
-        """Renew a lease; return whether it was ours still."""
-        arguments = (token, _milliseconds(self.lease))
-        return bool(await self._redis.evalsha(_RENEW, (self._prefix + key,), arguments))
-
-    async def land(self, key: str, token: str, ending: Ending, stamp: float) -> None:
-        """Tell who follows, and give up the lease, if it is ours still."""
+    def land(
+        self, key: str, token: str, ending: Ending, stamp: float = NONE
+    ) -> "asyncio.Future[None]":
+        """Tell who follows, and give up the lease, if it is ours still; said once it is told."""
+        self._leads.pop(token, None)
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         remembered = REMEMBERED if ending is Ending.STORED else 0.0
         message = f"{ending} {stamp!r} {key}"
         arguments = (token, message, repr(stamp), _milliseconds(remembered))
+
+        def heard(landing: "asyncio.Future[Any]") -> None:
+            error = None if landing.cancelled() else landing.exception()
+            if isinstance(error, BackendError):
+                self._note(error)  # the lease ends by itself
+            if not told.done():
+                told.set_result(None)
+
         try:
-            await self._redis.evalsha(_LAND, (self._prefix + key,), arguments)
+            self._redis.begin(_LAND, (self._prefix + key,), arguments).add_done_callback(heard)
         except BackendError as error:
-            self._note(error)  # the lease ends by itself
+            self._note(error)
+            told.set_result(None)
+        return told
+
+    # ── Leases ──
+
+    async def _renew_all(self) -> None:
+        """Renew every lease in time, as long as its flight flies."""
+        while True:
+            await asyncio.sleep(self.lease / RENEWALS)
+            for lead in self._leads.values():
+                if not lead.renewing:
+                    self.tasks.start(self._renew(lead), f"renew {lead.key}")
+
+    async def _renew(self, lead: RedisLead) -> None:
+        """Renew a lease, unless it is another's; what cannot be told now may be told later."""
+        lead.renewing = True
+        arguments = (lead.token, _milliseconds(self.lease))
+        try:
+            if not await self._redis.evalsha(_RENEW, (self._prefix + lead.key,), arguments):
+                self._leads.pop(lead.token, None)
+        except BackendError as error:
+            self._note(error)
+        finally:
+            lead.renewing = False
 
     # ── Who follows ──
 

@@ -69,11 +69,19 @@ def decode(data: bytes | None, key: str) -> Entry | None:
 
 async def packed(entry: Entry) -> bytes:
     """Return an entry as bytes with its body compressed, a big one in a thread of its own."""
-    if not compressible(entry):
-        return encode(entry)
-    if len(entry.body) < BIG:
-        return encode(compressed(entry))
+    if not is_slow(entry):
+        return packed_now(entry)
     return encode(await asyncio.to_thread(compressed, entry))
+
+
+def is_slow(entry: Entry) -> bool:
+    """Whether an entry is one to pack in a thread."""
+    return len(entry.body) >= BIG and compressible(entry)
+
+
+def packed_now(entry: Entry) -> bytes:
+    """Return an entry as bytes with its body compressed, where that does not take long."""
+    return encode(compressed(entry) if compressible(entry) else entry)
 
 
 def compressible(entry: Entry) -> bool:

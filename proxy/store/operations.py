@@ -57,16 +57,21 @@ class Operations:
     ) -> T | U:
         """Return what `work` gives, or `otherwise` where the backend cannot do it."""
         started = perf_counter()
-        failed = False
+        error: BackendError | None = None
         try:
             return await work()
-        except BackendError as error:
-            failed = True
-            self._failed(operation, error)
+        except BackendError as lost:
+            error = lost
             return otherwise
         finally:
-            self.done += 1
-            self._observe(StoreObservation(operation, perf_counter() - started, failed))
+            self.ended(operation, started, error)
+
+    def ended(self, operation: str, started: float, error: BaseException | None) -> None:
+        """Count an operation that has ended; `error` is what the backend could not do."""
+        if error is not None:
+            self._failed(operation, error)
+        self.done += 1
+        self._observe(StoreObservation(operation, perf_counter() - started, error is not None))
 
     def looked_up(self, *, found: bool) -> None:
         """Count a look-up that met an entry, or did not."""
@@ -90,7 +95,7 @@ class Operations:
         """Log that a task of the store ended with an error that is a bug."""
         _log.error("store_task_failed", task=task, error=repr(error))
 
-    def _failed(self, operation: str, error: BackendError) -> None:
+    def _failed(self, operation: str, error: BaseException) -> None:
         """Count it. A loss is told by `note`; another reason is logged when it is a new one."""
         self.errors[operation] += 1
         reason = str(error)

@@ -9,8 +9,9 @@ Rules
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from time import perf_counter
+from typing import Any, Final
 
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendReplyError
@@ -76,9 +77,14 @@ class RedisStore:
 
     async def get(self, key: str) -> Entry | None:
         """Return what is stored under `key`; None for nothing, unreadable, or a lost store."""
-        value = await self._operations.attempt(
-            "get", lambda: self._redis.execute("GET", self._prefix + key), None
-        )
+        started = perf_counter()
+        value, error = None, None
+        try:
+            value = await self._redis.execute("GET", self._prefix + key)
+        except BackendError as lost:
+            error = lost
+        finally:
+            self._operations.ended("get", started, error)
         entry = self._decoded.decode(value, key)
         self._operations.looked_up(found=entry is not None)
         return entry
@@ -87,15 +93,34 @@ class RedisStore:
         """Return what is stored under each key, in their order."""
         return tuple(await asyncio.gather(*(self.get(key) for key in keys)))
 
-    async def put(self, entry: Entry, keep: float) -> None:
-        """Store an entry for at most `keep` seconds."""
-        value = await codec.packed(entry)
+    def put(self, entry: Entry, keep: float) -> Coroutine[Any, Any, None] | asyncio.Future[None]:
+        """Store an entry for at most `keep` seconds; under way on return, unless it is large."""
+        if codec.is_slow(entry):
+            return self._put_slowly(entry, keep)
+        return self._put(entry.key, codec.packed_now(entry), keep)
+
+    async def _put_slowly(self, entry: Entry, keep: float) -> None:
+        await self._put(entry.key, await codec.packed(entry), keep)
+
+    def _put(self, key: str, value: bytes, keep: float) -> "asyncio.Future[None]":
+        """Send an entry; what is returned ends when the server has it, or will not."""
+        started = perf_counter()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def stored(reply: "asyncio.Future[Any]") -> None:
+            error = None if reply.cancelled() else reply.exception()
+            self._operations.ended("put", started, error)
+            if not done.done():
+                done.set_result(None)
+
         milliseconds = max(1, round(min(keep, _MOST_KEEP) * 1000))
-        key = self._prefix + entry.key
-        now = f"{self._now():.3f}"
-        await self._operations.attempt(
-            "put", lambda: self._redis.evalsha(_PUT, (key,), (value, milliseconds, now)), None
-        )
+        arguments = (value, milliseconds, f"{self._now():.3f}")
+        try:
+            self._redis.begin(_PUT, (self._prefix + key,), arguments).add_done_callback(stored)
+        except BackendError as lost:
+            self._operations.ended("put", started, lost)
+            done.set_result(None)
+        return done
 
     async def delete(self, key: str) -> None:
         """Forget what is stored under `key`."""

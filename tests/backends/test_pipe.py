@@ -142,3 +142,48 @@ async def test_a_reply_that_came_while_the_loop_was_busy_is_not_late() -> None:
 
     assert await future == b"PONG"
     assert not wire.transport.aborted
+
+
+async def test_a_server_that_forgot_a_script_gets_its_text() -> None:
+    """Whoever waits hears the reply to the text alone, and those behind it get their own."""
+    wire = Wire()
+    running = wire.pipe.submit(PING, lambda: b"the text")
+    behind = wire.pipe.submit(PING)
+    await asyncio.sleep(0)
+    wire.pipe.data_received(b"-NOSCRIPT No matching script.\r\n+PONG\r\n")
+    assert await behind == b"PONG"
+    assert not running.done()
+    await asyncio.sleep(0)
+    assert wire.transport.written[-1] == b"the text"
+    wire.pipe.data_received(b":7\r\n")
+
+    assert await running == 7
+
+
+async def test_it_is_drained_when_what_replies_bring_about_has_its_own() -> None:
+    """A command that is sent because of a reply is waited for like the first."""
+    wire = Wire()
+    first = wire.pipe.submit(PING)
+    first.add_done_callback(lambda _: wire.pipe.submit(PING))
+    draining = asyncio.get_running_loop().create_task(wire.pipe.drained())
+    await asyncio.sleep(0)
+    wire.pipe.data_received(b"+PONG\r\n")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not draining.done()
+    wire.pipe.data_received(b"+PONG\r\n")
+
+    await asyncio.wait_for(draining, 5)
+
+
+async def test_a_command_whose_caller_went_is_drained_too() -> None:
+    """Its reply is still to come, or its connection to end."""
+    wire = Wire()
+    wire.pipe.submit(PING).cancel()
+    draining = asyncio.get_running_loop().create_task(wire.pipe.drained())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not draining.done()
+    wire.pipe.connection_lost(None)
+
+    await asyncio.wait_for(draining, 5)

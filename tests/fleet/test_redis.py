@@ -97,7 +97,7 @@ async def test_a_dead_leader_is_succeeded_within_its_lease(
     """Whoever asks first when the lease has ended leads, and is told to look at what is left."""
     dead, heir, other = await fleet_of(3, lease=0.4)
     lead = await leading(dead)
-    lead._renewing.cancel()  # it has died: it renews no more, and tells nobody
+    del dead._leads[lead.token]  # it has died: it renews no more, and tells nobody
     waiting = await following(redis_server, heir, other)
     done, pending = await asyncio.wait(waiting, timeout=SOON, return_when="FIRST_COMPLETED")
     (successor,) = (each.result() for each in done)
