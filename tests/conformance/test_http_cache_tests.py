@@ -26,7 +26,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.stories.stage import ROOT, free_ports, until
+from tests.berths import free_ports
+from tests.stories.stage import ROOT, until
 
 SUITE: Final = Path(os.environ.get("HTTP_CACHE_TESTS", ""))
 NODE: Final = shutil.which("node")

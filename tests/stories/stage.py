@@ -6,16 +6,14 @@ pid. What they logged is shown when a story fails.
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,31 +22,11 @@ import aiohttp
 import yaml
 from multidict import CIMultiDictProxy
 
+from tests.berths import free_ports
+
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 30.0
 """Seconds within which what is awaited must come."""
-
-
-def _own_ports() -> Iterator[int]:
-    """Yield ports below those of outgoing connections, others for each process of a test run."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 11_000 + worker % 10 * 2_000
-    yield from itertools.cycle(range(first, first + 2_000))
-
-
-_PORTS = _own_ports()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, and that no outgoing connection can take meanwhile."""
-    found: list[int] = []
-    for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            break
-    return found
 
 
 async def until(condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:

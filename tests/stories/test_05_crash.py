@@ -4,7 +4,8 @@ import asyncio
 import socket
 
 from proxy.sandbox import Latency, Sandbox
-from tests.stories.stage import PATIENCE, Stage, command, free_ports, together, until
+from tests.berths import free_ports
+from tests.stories.stage import PATIENCE, Stage, command, together, until
 
 KEY = {"COINGECKO_API_KEY": "CG-a-demo-key"}
 

@@ -16,7 +16,8 @@ from binance.exceptions import BinanceAPIException
 from pycoingecko import CoinGeckoAPI
 
 from proxy.sandbox import Limit, Sandbox
-from tests.stories.stage import Proxy, Stage, free_ports, shipped
+from tests.berths import free_ports
+from tests.stories.stage import Proxy, Stage, shipped
 
 WITHIN = 10.0
 """Seconds: what ccxt and python-binance give an answer (pycoingecko gives it 120)."""

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from proxy.sandbox import Sandbox
-from tests.stories.stage import ROOT, Stage, command, free_ports, shipped
+from tests.berths import free_ports
+from tests.stories.stage import ROOT, Stage, command, shipped
 
 PRICE = "/binance/api/v3/ticker/price?symbol=BTCUSDT"
 
