@@ -21,11 +21,15 @@ SOON = 20.0
 FleetOf = Callable[..., Awaitable[list[RedisFleet]]]
 
 
+SHORT = 0.4
+"""Seconds of a lease that a test awaits the end of."""
+
+
 @asynccontextmanager
-async def joined(url: str, lease: float = 60.0) -> AsyncIterator[RedisFleet]:
-    redis = Redis(RedisOptions(url))
+async def joined(url: str) -> AsyncIterator[RedisFleet]:
+    redis = Redis(RedisOptions(url, timeout=SOON, connect_timeout=SOON))
     await redis.open()
-    fleet = RedisFleet(redis, namespace="quota-proxy", lease=lease)
+    fleet = RedisFleet(redis, namespace="quota-proxy", lease=60.0)
     await fleet.open()
     try:
         yield fleet
@@ -39,8 +43,8 @@ async def fleet_of(redis_server: RedisServer) -> AsyncIterator[FleetOf]:
     """Give what makes a fleet of so many processes, each with a connection of its own."""
     async with AsyncExitStack() as stack:
 
-        async def make(count: int, lease: float = 60.0) -> list[RedisFleet]:
-            each = [joined(redis_server.url, lease) for _ in range(count)]
+        async def make(count: int) -> list[RedisFleet]:
+            each = [joined(redis_server.url) for _ in range(count)]
             return [await stack.enter_async_context(one) for one in each]
 
         yield make
@@ -95,10 +99,13 @@ async def test_a_dead_leader_is_succeeded_within_its_lease(
     redis_server: RedisServer, fleet_of: FleetOf
 ) -> None:
     """Whoever asks first when the lease has ended leads, and is told to look at what is left."""
-    dead, heir, other = await fleet_of(3, lease=0.4)
+    dead, heir, other = await fleet_of(3)
     lead = await leading(dead)
     del dead._leads[lead.token]  # it has died: it renews no more, and tells nobody
+    heir.lease = other.lease = 2.0
     waiting = await following(redis_server, heir, other)
+    with redis_server.client() as client:
+        client.delete(LEASE)  # it has ended
     done, pending = await asyncio.wait(waiting, timeout=SOON, return_when="FIRST_COMPLETED")
     (successor,) = (each.result() for each in done)
 
@@ -109,13 +116,22 @@ async def test_a_dead_leader_is_succeeded_within_its_lease(
 
 
 async def test_a_lead_lasts_as_long_as_its_flight(
-    redis_server: RedisServer, fleet_of: FleetOf
+    redis_server: RedisServer, fleet_of: FleetOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flight that takes several leases keeps its lead, and wakes its followers at the end."""
-    first, second = await fleet_of(2, lease=0.3)
+    monkeypatch.setattr("proxy.fleet.redis.RENEWALS", 600)  # every 0.1 s
+    first, second = await fleet_of(2)
     lead = await leading(first)
     (waiting,) = await following(redis_server, second)
-    await asyncio.wait((waiting,), timeout=1.0)  # three leases
+
+    def renewed() -> bool:
+        with redis_server.client() as client:
+            return client.pttl(LEASE) > 40_000
+
+    for _ in range(3):
+        with redis_server.client() as client:
+            assert client.pexpire(LEASE, 30_000)
+        await asyncio.to_thread(awaited, renewed, "a lease that is renewed")
 
     assert not waiting.done()
     await lead.land(Ending.STORED, 7.0)
@@ -176,7 +192,8 @@ async def test_a_missed_message_costs_no_more_than_a_lease(
     redis_server: RedisServer, fleet_of: FleetOf
 ) -> None:
     """A follower that does not hear of the landing asks again when the lease would have ended."""
-    first, deaf = await fleet_of(2, lease=0.4)
+    first, deaf = await fleet_of(2)
+    deaf.lease = SHORT
     deaf._told = lambda _message: None
     deaf._redis._subscriber._listeners[deaf._channel] = [deaf._told]
     lead = await leading(first)
@@ -188,7 +205,7 @@ async def test_a_missed_message_costs_no_more_than_a_lease(
 
 async def test_without_redis_everybody_leads(own_redis: RedisServer) -> None:
     """A fleet that cannot be asked keeps nobody from fetching, and raises nothing."""
-    async with joined(own_redis.url, lease=0.2) as fleet:
+    async with joined(own_redis.url) as fleet:
         lead = await leading(fleet)
         own_redis.kill()
         await lead.land(Ending.STORED, 7.0)
@@ -200,7 +217,8 @@ async def test_an_acl_without_channels_costs_no_more_than_a_lease(
     redis_server: RedisServer, fleet_of: FleetOf
 ) -> None:
     """Where PUBLISH is refused, the landing stands, and followers learn of it a little later."""
-    first, second = await fleet_of(2, lease=0.4)
+    first, second = await fleet_of(2)
+    second.lease = SHORT
     lead = await leading(first)
     (waiting,) = await following(redis_server, second)
     with redis_server.client() as client:

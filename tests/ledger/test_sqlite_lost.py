@@ -1,4 +1,7 @@
-"""The ledger in a file that is removed under it: it goes on from what its processes know."""
+"""The ledger in a file that is removed under it: it goes on from what its processes know.
+
+The clocks stand still: what falls into the same slot is the same call, what does not may not be.
+"""
 
 from pathlib import Path
 
@@ -17,7 +20,8 @@ ANSWERED = Settled(sent=True, answered=True, status=200)
 
 
 async def _opened(file: Path) -> SqliteLedger:
-    ledger = SqliteLedger(file, {"up": LIMITS, "other": (MONTH,)})
+    limits = {"up": LIMITS, "other": (MONTH,)}
+    ledger = SqliteLedger(file, limits, boottime=lambda: 5000.0, wall=lambda: 1.7e9)
     await ledger.open()
     return ledger
 
