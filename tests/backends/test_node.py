@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.backends.address import RedisOptions, parse
+from proxy.backends.address import parse
 from proxy.backends.errors import BackendLostError
 from proxy.backends.node import Examine, Node, Place, anything, master_only
 from proxy.backends.pipe import packed
-from tests.fixtures.redis import RedisServer
+from tests.fixtures.redis import RedisServer, patient
 
 
 def node(server: RedisServer, tell: Callable[[bool], None], *, examine: Examine = anything) -> Node:
@@ -18,7 +18,7 @@ def node(server: RedisServer, tell: Callable[[bool], None], *, examine: Examine 
 
     return Node(
         parse(server.url),
-        RedisOptions(server.url),
+        patient(server.url),
         locate,
         lambda up, _reason: tell(up),
         examine=examine,
@@ -32,7 +32,7 @@ async def test_a_connection_that_the_server_ends_is_made_anew(redis_server: Redi
     await kept.open()
     with redis_server.client() as client:
         client.execute_command("CLIENT", "KILL", "TYPE", "normal")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert [await told.get() for _ in range(3)] == [True, False, True]
 
     assert await kept.submit(packed(("PING",))) == b"PONG"

@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from proxy.backends.address import RedisOptions
 from proxy.backends.errors import BackendLostError, BackendReplyError
 from proxy.backends.redis import Redis, Script
-from tests.fixtures.redis import RedisCluster, RedisServer, SentinelTrio
+from tests.fixtures.redis import RedisCluster, RedisServer, SentinelTrio, patient
 
 ECHO = Script("return {KEYS[1], ARGV[1]}")
 
 
 @asynccontextmanager
 async def connected(options: RedisOptions | str) -> AsyncIterator[Redis]:
-    redis = Redis(RedisOptions(options) if isinstance(options, str) else options)
+    redis = Redis(patient(options) if isinstance(options, str) else options)
     await redis.open()
     try:
         yield redis
@@ -38,7 +37,7 @@ class Changes:
         self._event.set()
 
     async def until(self, *, up: bool) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not self.told or self.told[-1][0] is not up:
                 self._event.clear()
                 await self._event.wait()
@@ -46,7 +45,7 @@ class Changes:
 
 async def repeated(call: Callable[[], Awaitable[object]]) -> object:
     """Return what `call` gives once the backend is there again."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await call()
@@ -66,7 +65,7 @@ async def test_commands_of_one_tick_travel_in_one_read_of_the_server(
             after = client.info("stats")["total_reads_processed"]
 
     assert got == [b"v"] * 100
-    assert after - before <= 3  # ours, and one each of the client that looks
+    assert after - before <= 5  # ours, that of the client that looks, a heartbeat or two
 
 
 async def test_a_script_unknown_to_the_server_is_sent_whole_once(redis_server: RedisServer) -> None:
@@ -119,7 +118,7 @@ async def test_a_server_that_hangs_fails_what_waits_within_the_deadline(
     own_redis: RedisServer,
 ) -> None:
     """A paused server: every command under way fails as lost; when it goes on it is found."""
-    options = RedisOptions(own_redis.url, timeout=0.1, connect_timeout=0.1)
+    options = patient(own_redis.url, timeout=0.5)
     async with connected(options) as redis:
         changes = Changes(redis)
         own_redis.pause()
@@ -159,7 +158,7 @@ async def test_large_values_open_further_connections_up_to_the_bound(
     redis_server: RedisServer,
 ) -> None:
     """Behind large values a second connection is opened, and never more than allowed."""
-    async with connected(replace(RedisOptions(redis_server.url), max_connections=2)) as redis:
+    async with connected(patient(redis_server.url, max_connections=2)) as redis:
         large = b"x" * 500_000
         for _ in range(3):
             await asyncio.gather(*(redis.execute("SET", f"k{n}", large) for n in range(8)))
@@ -204,7 +203,7 @@ async def test_two_channels_are_listened_to_on_one_connection(redis_server: Redi
 
 async def test_tls_is_spoken_and_certificates_are_checked(redis_tls: RedisServer) -> None:
     """With the authority known it connects; without, it does not."""
-    async with connected(RedisOptions(redis_tls.url, tls_ca=redis_tls.ca)) as redis:
+    async with connected(patient(redis_tls.url, tls_ca=redis_tls.ca)) as redis:
         assert await redis.execute("PING") == b"PONG"
     async with connected(redis_tls.url) as redis:
         assert not redis.up
@@ -218,7 +217,7 @@ async def test_a_password_is_taken_from_its_file(
     server = start_redis("--requirepass", "s3cret")
     file = server.folder / "password"
     file.write_text("s3cret\n")
-    async with connected(RedisOptions(server.url, password_file=file)) as redis:
+    async with connected(patient(server.url, password_file=file)) as redis:
         assert await redis.execute("PING") == b"PONG"
     async with connected(server.url) as redis:
         assert not redis.up
@@ -239,7 +238,7 @@ async def test_the_master_that_sentinels_name_is_followed(redis_sentinel: Sentin
     async with connected(redis_sentinel.url) as redis:
         assert await redis.execute("SET", "k", "v") == b"OK"
         changes = Changes(redis)
-        redis_sentinel.master.kill()
+        redis_sentinel.lose_master()
         await changes.until(up=False)
         await changes.until(up=True)
         await repeated(lambda: redis.execute("SET", "k", "new"))

@@ -13,7 +13,7 @@ from proxy.core.landings import NONE, Ending, Landed
 from proxy.fleet import machine
 from proxy.fleet.machine import MachineFleet, MachineLead
 
-SOON = 20.0
+SOON = 60.0
 """Seconds within which what must come comes."""
 
 

@@ -6,15 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from proxy.backends.address import RedisOptions
 from proxy.backends.redis import Redis
 from proxy.core.landings import NONE, Ending, Landed
 from proxy.fleet.redis import RedisFleet, RedisLead
-from tests.fixtures.redis import RedisCluster, RedisServer, awaited
+from tests.fixtures.redis import RedisCluster, RedisServer, awaited, patient
 
 KEY = "coingecko:price:?ids=bitcoin"
 LEASE = "quota-proxy:@flight:" + KEY
-SOON = 20.0
+SOON = 60.0
 """Seconds within which what must come comes."""
 
 
@@ -27,7 +26,7 @@ SHORT = 0.4
 
 @asynccontextmanager
 async def joined(url: str) -> AsyncIterator[RedisFleet]:
-    redis = Redis(RedisOptions(url, timeout=SOON, connect_timeout=SOON))
+    redis = Redis(patient(url))
     await redis.open()
     fleet = RedisFleet(redis, namespace="quota-proxy", lease=60.0)
     await fleet.open()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.backends.address import RedisOptions
 from proxy.backends.errors import BackendError, BackendLostError
 from proxy.backends.redis import Redis
 from proxy.core.model import Denied
@@ -18,7 +17,7 @@ from proxy.ledger.memory import MemoryLedger
 from proxy.ledger.questions import Question, Result
 from proxy.ledger.redis import RedisLedger
 from proxy.ledger.sqlite import SqliteLedger
-from tests.fixtures.redis import RedisServer
+from tests.fixtures.redis import RedisServer, patient
 
 HOUR = Limit("hour", 3, 3600.0, Algorithm.SLIDING_WINDOW)
 MONTH = Limit("month", 100, CalendarUnit.MONTH, Algorithm.FIXED_WINDOW)
@@ -44,7 +43,7 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             await made.close()
         case _:
             server: RedisServer = request.getfixturevalue("redis_server")
-            redis = Redis(RedisOptions(server.url))
+            redis = Redis(patient(server.url))
             await redis.open()
             shared = RedisLedger(redis, LIMITS)
             await shared.open()
@@ -145,7 +144,7 @@ async def test_a_caller_that_goes_away_gives_its_grant_back(ledger: Desk) -> Non
         asking.cancel()
     if not asking.cancelled():  # memory decides at once
         await ledger.settle(asking.result().receipt, UNSENT)  # type: ignore[union-attr]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await ledger.snapshot("up"))[0].used:  # noqa: ASYNC110 - awaited in the ledger
             await asyncio.sleep(0.001)
 

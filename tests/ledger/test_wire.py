@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from proxy.backends.address import RedisOptions
 from proxy.backends.redis import Redis, Script
 from proxy.core import limits, shares, tallies
 from proxy.core.counts import Count
@@ -34,7 +33,7 @@ from proxy.ledger.questions import (
     answered,
     buckets,
 )
-from tests.fixtures.redis import RedisServer
+from tests.fixtures.redis import RedisServer, patient
 
 _BEGAN = 1_699_999_990.0
 _TESTED = Script(
@@ -277,7 +276,7 @@ async def test_the_script_counts_as_the_python_does(
     long_form: bool,  # noqa: FBT001 - a fixture
 ) -> None:
     """No difference in any decision or state: 300 random histories, 10,000 in the long form."""
-    redis = Redis(RedisOptions(redis_server.url))
+    redis = Redis(patient(redis_server.url))
     assert await redis.open()
     for seed in range(10_000 if long_form else 300):
         await _compare(redis, seed)

@@ -11,7 +11,7 @@ from proxy.backends.address import RedisOptions
 from proxy.backends.redis import Redis
 from proxy.observation import StoreObservation
 from proxy.store.redis import RedisStore
-from tests.fixtures.redis import RedisCluster, RedisServer
+from tests.fixtures.redis import RedisCluster, RedisServer, patient
 from tests.store.entries import ENTRY, NOW, entry
 
 
@@ -19,7 +19,7 @@ from tests.store.entries import ENTRY, NOW, entry
 async def opened(
     url: str, observed: list[StoreObservation] | None = None
 ) -> AsyncIterator[RedisStore]:
-    redis = Redis(RedisOptions(url))
+    redis = Redis(patient(url))
     told: list[StoreObservation] = [] if observed is None else observed
     store = RedisStore(redis, namespace="quota-proxy", observe=told.append, now=lambda: NOW + 10)
     await redis.open()
@@ -79,7 +79,7 @@ async def test_look_ups_of_one_tick_travel_together(redis_server: RedisServer) -
             after = client.info("stats")["total_reads_processed"]
 
     assert found == [ENTRY] * 100
-    assert after - before <= 3
+    assert after - before <= 5  # ours, that of the client that looks, a heartbeat or two
 
 
 async def test_several_are_looked_up_at_once_in_their_order(redis_server: RedisServer) -> None:
