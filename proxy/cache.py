@@ -50,15 +50,6 @@ class Cache:
         """Return what the first level holds, without waiting."""
         return self._first_level.get(key)
 
-    async def newest(self, key: str) -> Entry | None:
-        """Return what is stored under a key, asking the store even where our own is still fresh."""
-        kept = None if key in self._forgetting else await self._store.get(key)
-        own = self._first_level.get(key)
-        if kept is None or (own is not None and own.received_at >= kept.received_at):
-            return own
-        self._first_level.put(kept)
-        return kept
-
     async def stored(self, key: str, now: float, *, anew: bool = False) -> tuple[Entry, ...]:
         """Return every variant that is stored under a primary key.
 

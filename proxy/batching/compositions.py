@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 
 from proxy.answer import Account, Answer
 from proxy.asked import Asked, asked
-from proxy.batching.gatherings import OF_THE_WHOLE
 from proxy.calls import unpacked
 from proxy.core import batches
 from proxy.core.codings import GZIP
-from proxy.core.fields import Fields, without
+from proxy.core.fields import OF_THE_WHOLE, Fields, without
 from proxy.core.model import Policy, Verdict
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch

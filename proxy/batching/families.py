@@ -22,7 +22,7 @@ from proxy.calls import unpacked
 from proxy.core import candles, containment, keys, parameters
 from proxy.core.codings import GZIP
 from proxy.core.containment import Part
-from proxy.core.fields import first, without
+from proxy.core.fields import OF_THE_WHOLE, first, without
 from proxy.core.model import Entry, Policy
 from proxy.core.routing import Match, Routes
 from proxy.core.series import Contains
@@ -32,10 +32,6 @@ MOST: Final = 16_384
 """Families known; the one that was asked for longest ago makes room."""
 MOST_MEMBERS: Final = 16
 OK: Final = 200
-_OF_THE_WHOLE: Final = frozenset(
-    {"etag", "last-modified", "content-encoding", "digest", "content-digest", "repr-digest"}
-)
-"""Fields that describe the longer answer's body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class Longer:
             return None
         if body is None:
             return None
-        fields = without(answer.fields, _OF_THE_WHOLE)
+        fields = without(answer.fields, OF_THE_WHOLE)
         return Answer(account, OK, answer.reason, fields, body)
 
 
@@ -153,7 +149,7 @@ class Families:
         shorter = containment.cut(body, part, size)
         if shorter is None:
             return None
-        fields = without(entry.fields, _OF_THE_WHOLE)
+        fields = without(entry.fields, OF_THE_WHOLE)
         own = replace(entry, key=ask.key, body=shorter, encoding="", fields=fields)
         self._cache.adopt(own)
         return own

@@ -31,7 +31,7 @@ from proxy.batching.spacing import Spacing
 from proxy.calls import Answered, Call, CallResult, Calls, unpacked
 from proxy.core import batches
 from proxy.core.codings import GZIP
-from proxy.core.fields import without
+from proxy.core.fields import OF_THE_WHOLE, without
 from proxy.core.model import Failed, Failure, Fetch
 from proxy.core.shapes import Batch
 from proxy.tasks import Tasks
@@ -41,10 +41,6 @@ OK = 200
 SPOILT = frozenset({400, 404, 414, 422})
 """What one member can bring upon a call; all else concerns everybody."""
 TOO_LARGE = Failed(Failure.PROTOCOL, sent=True, detail="too large an answer to a shared call")
-OF_THE_WHOLE = frozenset(
-    {"content-encoding", "content-length", "etag", "last-modified", "digest", "content-digest"}
-)
-"""Fields that describe a reply that was cut up, and not its parts."""
 
 
 class Leaving(Protocol):

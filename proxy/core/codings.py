@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.core.fields import Fields, first
+from proxy.core.fields import DIGESTS, Fields, first
 
 GZIP = "gzip"
 _WINDOW = 16 + zlib.MAX_WBITS
@@ -12,7 +12,6 @@ LARGEST: Final = 128 * 1024 * 1024
 """Bytes that a body may unpack to: a few kilobytes of gzip can say gigabytes."""
 _PIECE: Final = 4 * 1024 * 1024
 _NAMES = frozenset({"gzip", "x-gzip"})
-_DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 
 
 def is_gzip(fields: Fields) -> bool:
@@ -98,7 +97,7 @@ def negotiated(fields: Fields, coding: str, *, changed: bool) -> Fields:
     kept = []
     for name, value in fields:
         lower = name.lower()
-        if lower == "content-encoding" or (changed and lower in _DIGESTS):
+        if lower == "content-encoding" or (changed and lower in DIGESTS):
             continue
         weakened = changed and lower == "etag" and not value.startswith("W/")
         kept.append((name, f"W/{value}" if weakened else value))

@@ -5,9 +5,12 @@ fields are a tuple and not a mapping; look-ups are linear and stay off the path 
 """
 
 from collections.abc import Container, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
+DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
+OF_THE_WHOLE: Final = DIGESTS | {"etag", "last-modified", "content-encoding", "content-length"}
+"""What describes a body as it came, and no part that is cut from it, nor what holds it."""
 
 
 def first(fields: Fields, name: str) -> str | None:

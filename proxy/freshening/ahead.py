@@ -88,7 +88,7 @@ class Ahead:
         key = heat.asked.key
         entry = parts.cache.peek(key)
         if entry is None or surplus.is_due(entry.lifetimes, entry.age(now)):
-            entry = await parts.cache.newest(key)
+            entry = next(iter(await parts.cache.stored(key, now, anew=True)), None)
         if entry is not None and entry.received_at != heat.of:
             first = heat.of is None
             heat.of = entry.received_at

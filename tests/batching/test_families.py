@@ -14,7 +14,7 @@ from proxy.core.routing import Match, parse_template
 from proxy.core.series import Contains, Span
 from proxy.core.tables import UpTo
 from proxy.core.upstreams import Cost
-from tests.house import House, Response, endpoint, upstream
+from tests.house import JSON, House, Response, endpoint, upstream
 
 KLINES = replace(
     endpoint("klines", "/klines"),
@@ -62,6 +62,17 @@ async def test_a_shorter_one_costs_nothing(house: House) -> None:
         answer.account.verdict, answer.body, answer.account.age,
     )  # fmt: skip
     assert len(house.provider.sent) == 1
+
+
+async def test_a_shorter_one_claims_nothing_of_the_longer(house: House) -> None:
+    """Lengths, validators and digests are of the body that was cut."""
+    whole = (*JSON, ("Content-Length", str(len(ROWS))), ("ETag", '"1"'), ("Content-MD5", "AA=="))
+    house.provider.answers = deque([Response(200, (ROWS,), whole)])
+    await house.ask(f"{ASKED}&limit=1000")
+
+    kept = [name for name, _ in (await house.ask(f"{ASKED}&limit=2")).fields]
+
+    assert ["Content-Type", "Date"] == kept
 
 
 async def test_the_default_counts_as_a_limit(house: House) -> None:

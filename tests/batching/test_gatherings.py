@@ -10,7 +10,7 @@ import pytest
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.spending import Bill, Granted
 from proxy.queues import Overloaded, Patience
-from tests.house import Response, verdict
+from tests.house import JSON, Response, verdict
 from tests.shop import Shop, prices, tickers
 
 
@@ -29,6 +29,16 @@ async def test_a_list_is_one_call(house: Shop) -> None:
     assert [["b", "a"]] == house.shop.asked
     assert answer.body == b'{"a":{"usd":1.50},"b":{"usd":1.50}}'
     assert verdict(answer) == "MISS"
+
+
+async def test_a_part_claims_nothing_of_the_whole(house: Shop) -> None:
+    """Validators and digests of the shared reply are not those of its members."""
+    whole = (*JSON, ("ETag", '"1"'), ("Repr-Digest", "sha-256=:AA==:"), ("Content-MD5", "AA=="))
+    house.shop.next = deque([Response(200, (b'{"a":{"usd":1},"b":{"usd":2}}',), whole)])
+    answers = [await house.ask(prices(*each)) for each in ("ab", "a")]
+
+    assert ["MISS", "HIT"] == [verdict(each) for each in answers]
+    assert {"Content-Type", "Date"} == {name for each in answers for name, _ in each.fields}
 
 
 async def test_only_what_is_missing_is_asked_for(house: Shop) -> None:
