@@ -153,7 +153,7 @@ class Accounts:
         if answered is not None and isinstance(answered.body, Arrival):
             body = answered.body.read()
             answered.body.release()
-            answer = self._streamed(ask, replace(answered, fields=reply.fields), body, account)
+            answer = self._streamed(ask, answered.with_fields(reply.fields), body, account)
         elif isinstance(reply, Entry):
             answer = self._presented(ask, reply, account, now)
         else:

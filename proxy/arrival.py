@@ -62,15 +62,11 @@ class Arrival:
         """Whether a new reader would still get the body from its start."""
         return self._dropped == 0
 
-    def take(self) -> bool:
-        """Take in a body that has come whole already; False: `pump` must run."""
-        whole = self._exchange.arrived()
-        if whole is None:
-            return False
+    def take(self, whole: bytes) -> None:
+        """Take in a body that has come whole already, in place of `pump`."""
         self._chunks.append(whole)
         self._size = len(whole)
         self._complete = True
-        return True
 
     async def pump(self) -> None:
         """Take the body in until it ends, breaks, or nobody wants it."""

@@ -14,8 +14,11 @@ The interleaving that `_read` defends against:
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.arrival import Arrival
 from proxy.body_memory import BodyMemory
@@ -24,7 +27,7 @@ from proxy.core.codings import GZIP, content, gunzip, is_gzip
 from proxy.core.fields import Fields, without
 from proxy.core.model import Denied, Failed, Failure
 from proxy.core.routing import Match
-from proxy.core.signals import Signals, own_date, reads_body, signals
+from proxy.core.signals import NOTHING, Signals, own_date, reads_body, signals
 from proxy.core.spending import Bill, Granted, Level, Receipt, Settled
 from proxy.observation import CallObservation, HoldObservation, Observer
 from proxy.ports import BrokenExchangeError, Exchange, Ledger, Outbound, UpstreamClient
@@ -41,8 +44,7 @@ AT_ONCE = 0.02
 """Seconds that asking a ledger may take: what takes longer has waited for quota."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """All that one paid exchange needs."""
 
     match: Match
@@ -68,8 +70,7 @@ class Call:
         return self.bill.charges[0].cost if self.bill.charges else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The upstream answered. `body` is whole (`bytes`), or still arriving."""
 
     status: int
@@ -86,6 +87,10 @@ class Answered:
     def with_body(self, body: bytes) -> "Answered":
         """Return the same answer, its body come whole."""
         return replace(self, body=body)
+
+    def with_fields(self, fields: Fields) -> "Answered":
+        """Return the same answer with other fields."""
+        return replace(self, fields=fields)
 
 
 CallResult: TypeAlias = Answered | Denied | Overloaded | Failed
@@ -155,38 +160,70 @@ class Calls:
 
     async def _read(self, call: Call, receipt: Receipt, exchange: Exchange) -> Answered | Failed:
         """Take in the body as far as it must be known before anyone is answered."""
-        cleans = CLEANED if call.match.upstream.rewrite_links else 0
+        upstream = call.match.upstream
+        needed = reads_body(upstream, call.match.endpoint, exchange.status)
+        if not needed:
+            self._note(call, receipt, exchange)
+        bound = call.buffer_unknown if exchange.content_length is None else call.buffer
+        if upstream.rewrite_links or needed:
+            bound = max(bound, CLEANED if upstream.rewrite_links else OFF_LOOP)
+        whole = exchange.arrived()
+        if whole is not None and len(whole) <= bound:
+            return await self._heard(call, receipt, exchange, whole, needed=needed)
+        cleans = CLEANED if upstream.rewrite_links else 0
         arrival = Arrival(exchange, max(call.keep, cleans), self._memory)
-        if not arrival.take():
+        if whole is not None:
+            arrival.take(whole)
+        else:
             self._parts.tasks.start(arrival.pump(), f"body {call.bill.upstream}")
         result: Answered | Failed | None = None
         try:
-            result = await self._taken_in(call, receipt, exchange, arrival)
+            taken = await _taken(call, exchange, arrival, bound)
+            result = await self._heard(call, receipt, exchange, taken, needed=needed)
         finally:
             if not isinstance(result, Answered) or result.body is not arrival:
                 arrival.release()
         return result
 
-    async def _taken_in(
-        self, call: Call, receipt: Receipt, exchange: Exchange, arrival: Arrival
+    async def _heard(
+        self,
+        call: Call,
+        receipt: Receipt,
+        exchange: Exchange,
+        body: bytes | Arrival | Failed,
+        *,
+        needed: bool,
     ) -> Answered | Failed:
+        """Return the answer, its body whole as it came, or too large to be waited for."""
         upstream = call.match.upstream
-        needed = reads_body(upstream, call.match.endpoint, exchange.status)
-        if not needed:
-            self._note(call, receipt, exchange, b"")
-        taken = await _taken(call, exchange, arrival, needed=needed)
-        said = Signals()
+        gzip = is_gzip(exchange.fields)
+        plain: bytes | Failed = b""
+        if isinstance(body, bytes):
+            undone = gzip and (call.decode or needed or upstream.rewrite_links)
+            plain = await _plain(body) if undone else body
+        said = NOTHING
         if needed:
-            content = taken.content if isinstance(taken, _Taken) else b""
-            said = await self._heed(call, receipt, exchange, content)
-        if isinstance(taken, Failed):
-            return taken
-        if taken.whole is None:
-            return _answered(call, exchange, arrival, said)
-        if upstream.rewrite_links:
-            cleaned = links.neutral(taken.content, upstream)
-            return _cleaned(_answered(call, exchange, cleaned, said))
-        return _answered(call, exchange, taken.whole, said)
+            said = await self._heed(
+                call, receipt, exchange, plain if isinstance(plain, bytes) else b""
+            )
+        if isinstance(body, Failed):
+            return body
+        if isinstance(plain, Failed):
+            return plain
+        answered = Answered(
+            exchange.status,
+            exchange.reason,
+            exchange.fields,
+            body,
+            GZIP if call.decode and gzip else "",
+            exchange.content_length,
+            exchange.requested_at,
+            exchange.received_at,
+            said.rejected,
+        )
+        if upstream.rewrite_links and isinstance(body, bytes):
+            return _cleaned(answered, links.neutral(plain, upstream))
+        return answered
 
     async def _heed(
         self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes
@@ -200,9 +237,9 @@ class Calls:
         await asyncio.wait((self._settle(receipt, self._settled(exchange, said)),))
         return said
 
-    def _note(self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes) -> None:
+    def _note(self, call: Call, receipt: Receipt, exchange: Exchange) -> None:
         """Settle behind the answer with what its head says."""
-        self._settle(receipt, self._settled(exchange, self._signals(call, exchange, content)))
+        self._settle(receipt, self._settled(exchange, self._signals(call, exchange, b"")))
 
     def _signals(self, call: Call, exchange: Exchange, content: bytes) -> Signals:
         match = call.match
@@ -229,20 +266,6 @@ class Calls:
         return self._parts.tasks.start(settle(), "settle")
 
 
-def _answered(call: Call, exchange: Exchange, body: bytes | Arrival, said: Signals) -> Answered:
-    return Answered(
-        exchange.status,
-        exchange.reason,
-        exchange.fields,
-        body,
-        GZIP if call.decode and is_gzip(exchange.fields) else "",
-        exchange.content_length,
-        exchange.requested_at,
-        exchange.received_at,
-        said.rejected,
-    )
-
-
 def _observation(call: Call, result: Answered | Failed | None, duration: float) -> CallObservation:
     failure = ABANDONED if result is None else ""
     return CallObservation(
@@ -259,42 +282,31 @@ def _observation(call: Call, result: Answered | Failed | None, duration: float) 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A body as far as it was taken in."""
-
-    whole: bytes | None
-    """As it came; None: it is larger, and still arrives."""
-    content: bytes
-    """Its identity form, where that had to be looked at."""
-
-
 async def _taken(
-    call: Call, exchange: Exchange, arrival: Arrival, *, needed: bool
-) -> _Taken | Failed:
-    cleans = call.match.upstream.rewrite_links
-    bound = call.buffer_unknown if exchange.content_length is None else call.buffer
-    if cleans or needed:
-        bound = max(bound, CLEANED if cleans else OFF_LOOP)
+    call: Call, exchange: Exchange, arrival: Arrival, bound: float
+) -> bytes | Arrival | Failed:
+    """Return the body whole, or as it arrives where it is larger than `bound`."""
     try:
         whole = await arrival.whole(bound)
-        if whole is None:
-            if not cleans:
-                return _Taken(None, b"")
-            exchange.abort()
-            return Failed(Failure.PROTOCOL, sent=True, detail="too large to be cleaned of keys")
-        unpack = is_gzip(exchange.fields) and (call.decode or needed or cleans)
-        return _Taken(whole, await unpacked(whole) if unpack else whole)
     except BrokenExchangeError as error:
         return Failed(error.failure, sent=True, detail=error.detail)
+    if whole is None and call.match.upstream.rewrite_links:
+        exchange.abort()
+        return Failed(Failure.PROTOCOL, sent=True, detail="too large to be cleaned of keys")
+    return arrival if whole is None else whole
+
+
+async def _plain(body: bytes) -> bytes | Failed:
+    try:
+        return await unpacked(body)
     except ValueError as error:
         return Failed(Failure.PROTOCOL, sent=True, detail=str(error))
 
 
-def _cleaned(answered: Answered) -> Answered:
+def _cleaned(answered: Answered, body: bytes) -> Answered:
     """Return an answer whose body was rewritten, in its identity form."""
     fields = without(answered.fields, {"content-encoding"})
-    return replace(answered, fields=fields, encoding="", content_length=None)
+    return replace(answered, body=body, fields=fields, encoding="", content_length=None)
 
 
 async def unpacked(body: bytes) -> bytes:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
+from msgspec import structs
+
 from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.batching.compositions import is_member
@@ -166,7 +168,7 @@ class Fetches:
             return await self.gatherings.call(flight, asked, plan)
         call = self._prepared(asked, plan)
         patience = replace(call.patience, urgency=flight.urgency)
-        return await self._calls.make(replace(call, patience=patience), sent)
+        return await self._calls.make(structs.replace(call, patience=patience), sent)
 
     def _prepared(self, asked: Asked, plan: Fetch) -> Call:
         match, request = asked.match, asked.request

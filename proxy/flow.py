@@ -276,7 +276,7 @@ class Flow:
             return await self._answer(ask, None, alone=True)
         if isinstance(settlement.reply, Refuse) or settlement.verdict is Verdict.RESCUED:
             return self._settled(ask, plan, settlement, settled, joined=joined)
-        head = replace(landing.answered, fields=settlement.reply.fields)
+        head = landing.answered.with_fields(settlement.reply.fields)
         return self._parts.accounts.arriving(ask, plan, head, landing.arrival, joined=joined)
 
     async def _landed(self, ask: Asked, plan: Fetch, landing: Settled, *, joined: bool) -> Answer:

@@ -10,6 +10,8 @@ A hit must cost next to nothing, so it makes no record: whoever serves hits keep
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from proxy.core.model import Verdict
 
 
@@ -34,8 +36,7 @@ class Observation:
     """Path (no query) of a request that met no endpoint; bounded by the observer, never a label."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallObservation:
+class CallObservation(Struct, frozen=True):
     """An upstream was asked, and answered or did not."""
 
     upstream: str

@@ -6,8 +6,9 @@ flights and queues can name them too. Adapters do not import this file: they mat
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from proxy.changes import Changes
 from proxy.core.fields import Fields
@@ -17,8 +18,7 @@ from proxy.core.spending import Bill, Granted, Level, Outlook, Receipt, Settled
 from proxy.core.upstreams import Upstream
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """A request as it goes upstream: end-to-end fields only, the proxy's credentials included."""
 
     upstream: Upstream
@@ -33,7 +33,17 @@ class Outbound:
 
     def within(self, seconds: float) -> "Outbound":
         """Return the same request with no more time than `seconds`."""
-        return self if seconds >= self.timeout else replace(self, timeout=seconds)
+        if seconds >= self.timeout:
+            return self
+        return Outbound(
+            self.upstream,
+            self.method,
+            self.target,
+            self.fields,
+            self.body,
+            seconds,
+            self.on_informational,
+        )
 
 
 class BrokenExchangeError(Exception):

@@ -152,11 +152,8 @@ async def test_a_reader_that_leaves_midway_does_not_hold_it() -> None:
 
 async def test_a_body_that_came_with_its_head_is_taken_at_once() -> None:
     """No task is needed for it; it is whole, and can be read."""
-    exchange = Parts()
-    arrival = Arrival(exchange, 100, BodyMemory())
-    assert not arrival.take()
-    exchange.whole = b"all"
-    assert arrival.take()
+    arrival = Arrival(Parts(), 100, BodyMemory())
+    arrival.take(b"all")
     assert await arrival.whole(100) == b"all"
     assert await arrival.whole(2) is None
     assert await collected(arrival.read()) == b"all"

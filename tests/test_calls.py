@@ -4,9 +4,9 @@ import asyncio
 import gzip
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.arrival import Arrival
 from proxy.calls import Answered, Call

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from msgspec import structs
+
 from proxy.arrival import Arrival
 from proxy.asked import Asked
 from proxy.batching.lists import PLACEHOLDER, Lists, batch_of, spent
@@ -187,7 +189,9 @@ class Gatherings:
             return
         if isinstance(result, Answered) and isinstance(result.body, Arrival):
             result.body.release()
-            result = replace(result, body=b"", encoding="") if _is_spoilt(result) else TOO_LARGE
+            result = (
+                structs.replace(result, body=b"", encoding="") if _is_spoilt(result) else TOO_LARGE
+            )
         members = tuple(each.member for each in leaving)
         parts = await _parts(batch_of(leaving[0].asked), result, members, riding)
         if parts is None and _is_spoilt(result):
@@ -247,10 +251,10 @@ class Gatherings:
         members = (*(each.member for each in leaving), *(each.member for each in riders))
         if len(members) == 1:
             call = self._prepared(first.asked, first.plan)
-            return replace(call, patience=replace(call.patience, urgency=urgency))
+            return structs.replace(call, patience=replace(call.patience, urgency=urgency))
         call = self._prepared(self._lists.cheapest(first.asked, members), Fetch())
         wishes = [each.asked.patience(waits=True) for each in leaving]
-        return replace(
+        return structs.replace(
             call,
             patience=replace(
                 call.patience,
@@ -335,6 +339,8 @@ async def _parts(
         return None
     fields = without(result.fields, OF_THE_WHOLE)
     return {
-        member: replace(result, body=part, fields=fields, encoding="", content_length=len(part))
+        member: structs.replace(
+            result, body=part, fields=fields, encoding="", content_length=len(part)
+        )
         for member, part in parts.items()
     }

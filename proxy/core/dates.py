@@ -8,6 +8,7 @@ origin said. The weekday is not held against the date: only the rest says when.
 import re
 from calendar import timegm
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 _MONTHS: Final = (
@@ -41,6 +42,8 @@ _FORMS: Final = tuple(
         rf"(?:{_DAY}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",
     )
 )
+_FIXDATE: Final = len("Sun, 06 Nov 1994 08:49:37 GMT")
+"""No other form is so long."""
 _CENTURY: Final = 100
 _AHEAD: Final = 50
 _LEAP_SECOND: Final = 60
@@ -51,10 +54,20 @@ def parse(value: str, now: float) -> float | None:
 
     `now` decides the century of RFC 850's two digits: the year is at most 50 years ahead.
     """
-    for form in _FORMS:
-        if (found := form.fullmatch(value.strip(" \t"))) is not None:
+    value = value.strip(" \t")
+    if len(value) == _FIXDATE:
+        return _fixdate(value)
+    for form in _FORMS[1:]:
+        if (found := form.fullmatch(value)) is not None:
             return _time(found.groupdict(), now)
     return None
+
+
+@lru_cache(maxsize=64)
+def _fixdate(value: str) -> float | None:
+    """Return what an IMF-fixdate names, whenever; all answers of a second say the same."""
+    found = _FORMS[0].fullmatch(value)
+    return None if found is None else _time(found.groupdict(), 0.0)
 
 
 def format_date(time: float) -> str:

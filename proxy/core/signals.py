@@ -10,9 +10,9 @@ not reported at all.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -32,8 +32,7 @@ BODY_SEARCHED = 64 * 1024
 """Bytes of a body in which texts ("banned until", a block's words) are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(msgspec.Struct, frozen=True):
     """What was found. `rejected` says why the answer is no answer: `blocked`, `error` or empty."""
 
     reports: tuple[Report, ...] = ()
@@ -41,14 +40,22 @@ class Signals:
     rejected: str = ""
 
 
+NOTHING: Final = Signals()
+"""Of an answer that says nothing."""
+
+
 def reads_body(upstream: Upstream, endpoint: Endpoint, status: int) -> bool:
     """Whether an answer of this status says anything in its body that must be read first."""
-    return (
-        status in upstream.hold.statuses
-        or any(status == blocked for blocked, _, _ in upstream.hold.blocked_statuses)
-        or any(status in check.statuses for check in upstream.body_checks)
-        or (not endpoint.ignore_usage and any(usage.body for usage in upstream.usage))
-    )
+    hold = upstream.hold
+    if status in hold.statuses:
+        return True
+    for blocked, _, _ in hold.blocked_statuses:
+        if status == blocked:
+            return True
+    for check in upstream.body_checks:
+        if status in check.statuses:
+            return True
+    return not endpoint.ignore_usage and any(usage.body for usage in upstream.usage)
 
 
 def signals(
@@ -58,13 +65,16 @@ def signals(
 
     `body` is its identity form, or empty where it is not read; `wall` is Unix time.
     """
-    reports = () if endpoint.ignore_usage else tuple(_reports(upstream, fields, body, wall))
+    told = upstream.usage and not endpoint.ignore_usage
+    reports = tuple(_reports(upstream, fields, body, wall)) if told else ()
     check = _failed_check(upstream.body_checks, status, body)
     if check is not None and check.counts_as == "error":
         return Signals(reports, None, "error")
     hold = _hold(upstream, status, fields, body, wall, hidden=check is not None)
     if hold is not None and hold.seconds is None:
         hold = replace(hold, seconds=_spent_for(reports))
+    if hold is None and not reports:
+        return NOTHING
     return Signals(reports, hold, BLOCKED if hold is not None else "")
 
 
@@ -82,6 +92,8 @@ def _hold(
     upstream: Upstream, status: int, fields: Fields, body: bytes, wall: float, *, hidden: bool
 ) -> HoldFor | None:
     rule = upstream.hold
+    if not (hidden or rule.blocked_statuses or status in rule.statuses):
+        return None
     text = body[:BODY_SEARCHED].decode("utf-8", "replace")
     for blocked, words, seconds in rule.blocked_statuses:
         if status == blocked and words.lower() in text.lower():
@@ -116,7 +128,7 @@ def own_date(fields: Fields, wall: float) -> float | None:
     that other clock's time: None.
     """
     value = first(fields, "date")
-    if value is None or any(name.lower() in _WAYSIDE for name, _ in fields):
+    if value is None or not _WAYSIDE.isdisjoint([name.lower() for name, _ in fields]):
         return None
     return dates.parse(value.strip(), wall)
 

@@ -7,6 +7,8 @@ boot-time clock, the wall only for calendars), so all that is said to it is how 
 import math
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from proxy.core.upstreams import Limit
 
 
@@ -113,8 +115,7 @@ class HoldFor:
     most: float = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """How an exchange ended, told to the ledger when the answer's head came, or none will."""
 
     sent: bool

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
+from msgspec import structs
 
 from proxy.core.model import Failed, Failure
 from proxy.http.client import Client
@@ -60,7 +61,8 @@ async def test_the_base_urls_own_path_comes_first(
 ) -> None:
     """`base_url` may have a path; a slash at its end is not doubled."""
     out = provider.outbound("/x?y")
-    based = replace(out, upstream=replace(out.upstream, base_url=out.upstream.base_url + base))
+    upstream = replace(out.upstream, base_url=out.upstream.base_url + base)
+    based = structs.replace(out, upstream=upstream)
     await read(await client.send(based))
     assert provider.asked[0].line == b"GET /base/x?y HTTP/1.1"
 
@@ -285,7 +287,7 @@ async def test_a_ca_bundle_of_its_own(client: Client, tmp_path: Path) -> None:
 async def test_an_outbound_proxy(provider: Provider, client: Client) -> None:
     """Where one is set, the request goes to it, in absolute form."""
     out = provider.outbound('/a?x=["A"]')
-    proxied = replace(
+    proxied = structs.replace(
         out,
         upstream=replace(
             out.upstream,
@@ -301,7 +303,7 @@ async def test_an_outbound_proxy_that_refuses(provider: Provider, client: Client
     """A tunnel that does not come about sent nothing to the provider."""
     says(provider, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
     out = provider.outbound()
-    proxied = replace(
+    proxied = structs.replace(
         out,
         upstream=replace(
             out.upstream,
