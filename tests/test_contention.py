@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from proxy.contention import Contention
@@ -49,7 +50,7 @@ class House:
 def test_what_nobody_waits_for_is_not_shared(denied: Denied) -> None:
     """A month, a hold, a lost ledger, a client's own budget: nothing is counted for them."""
     home = House(10.0)
-    bill = replace(BILL, charges=(*BILL.charges, Charge(OWN, OWN.name, 1.0)))
+    bill = msgspec.structs.replace(BILL, charges=(*BILL.charges, Charge(OWN, OWN.name, 1.0)))
     home.contention.denied(bill, denied, FLOOD, 3)
 
     assert home.contention.shares(bill) is None
@@ -69,7 +70,7 @@ def test_who_had_its_share_is_denied_what_others_will_ask_for() -> None:
         denied.soonest,
     )
     assert home.contention.withheld(BILL, QUIET, 3) is None
-    assert home.contention.withheld(replace(BILL, urgent=True), FLOOD, 3) is None
+    assert home.contention.withheld(msgspec.structs.replace(BILL, urgent=True), FLOOD, 3) is None
 
 
 @pytest.mark.parametrize("room", [0.0, 11.0, 60.0])
@@ -120,7 +121,7 @@ def test_limits_that_come_and_go_leave_nothing() -> None:
     """A thousand credentials, each with a count of its own: those long past are not kept."""
     home = House(10.0)
     for number in range(1000):
-        bill = replace(BILL, charges=(Charge(MINUTE, f"minute@{number}", 1.0),))
+        bill = msgspec.structs.replace(BILL, charges=(Charge(MINUTE, f"minute@{number}", 1.0),))
         home.contention.denied(bill, DENIED, FLOOD, 3)
         home.now += 10.0
 

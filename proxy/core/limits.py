@@ -11,7 +11,6 @@ to these by a property test. An account is one upstream's; the counts it lacks a
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -94,23 +93,20 @@ class Adjustment(msgspec.Struct, frozen=True, array_like=True):
     """It is at least so much: a higher count stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
+class Booked(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """Granted; the spend is counted at `until`."""
 
     until: float
     probe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Denied by a hold, or by a probe that is not back."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
+class Short(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """Denied by a limit: the bill's charge at `index` does not fit."""
 
     index: int

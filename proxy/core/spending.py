@@ -12,8 +12,7 @@ from msgspec import Struct
 from proxy.core.upstreams import Limit
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """A cost that is spent from one count."""
 
     limit: Limit
@@ -22,8 +21,7 @@ class Charge:
     cost: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """All that one exchange spends: granted whole or not at all."""
 
     upstream: str
@@ -34,8 +32,7 @@ class Bill:
     """May touch the reserve, and runs ahead of `pace`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """How a count stands, as last known to this process."""
 
     limit: str
@@ -54,8 +51,7 @@ class Level:
         return max(0.0, self.size - self.used)
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """What may be spent of a count now by who is not urgent, and when more of it comes."""
 
     room: float
@@ -72,8 +68,7 @@ class Outlook:
     """Seconds until all that is left is lost and the next window begins; None: never so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """A granted spend, to be settled once. `id` makes repeats recognisable."""
 
     id: str
@@ -84,15 +79,13 @@ class Receipt:
     """The first call after a hold: until it is settled nobody else is let through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(Struct, frozen=True):
     """The call may go."""
 
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What the provider's answer says of one limit (absent parts: None)."""
 
     limit: str

@@ -6,19 +6,18 @@ and decisions back into grants and denials. It remembers how each account was la
 """
 
 import math
-import random
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count as counter
-from typing import TypeGuard, assert_never
+from typing import assert_never
+
+from msgspec import Struct
 
 from proxy.core import holds, limits, standings
-from proxy.core.counts import Moment
-from proxy.core.holds import Refusal
-from proxy.core.limits import Account, Booked, Decision, Ending, Held, Order, Short
+from proxy.core.counts import Count, Moment
+from proxy.core.limits import Account, Booked, Decision, Ending, Head, Held, Order, Short
 from proxy.core.model import Denied
-from proxy.core.reports import Figure
 from proxy.core.rules import Rule, rule
 from proxy.core.spending import (
     HOLD,
@@ -29,10 +28,11 @@ from proxy.core.spending import (
     Level,
     Outlook,
     Receipt,
-    Report,
     Settled,
 )
 from proxy.core.upstreams import Limit
+from proxy.ledger import endings
+from proxy.ledger.endings import Charged
 
 Limits = Mapping[str, tuple[Limit, ...]]
 """The limits of each upstream."""
@@ -43,6 +43,9 @@ _RULES_HOLD = 60.0
 _LEVELS_HOLD = 0.1
 _COME_BACK = 1.0
 
+_MOST_TERMS = 1024
+"""Bills that are remembered as they are put to the arithmetic."""
+
 _FEW = 64
 """Counts that are not worth forgetting."""
 
@@ -51,13 +54,35 @@ _LATE = 60.0
 """
 
 
-@dataclass(frozen=True, slots=True)
+class Terms(Struct, frozen=True):
+    """A bill as it is put to the arithmetic, time and again."""
+
+    bill: Bill
+    since: float
+    """Unix time from which the rules hold, and until when they do."""
+    until: float
+    charges: tuple[tuple[str, float], ...]
+    """`(bucket, cost)`."""
+    rules: dict[str, Rule]
+    as_billed: Charged | None
+    keyed: bool
+    """Some of its counts are of a credential."""
+
+
+@dataclass(slots=True)
 class _Seen:
     """An account as it was last seen, and when on this process's own clock."""
 
-    account: Account
+    head: Head
+    counts: dict[str, Count]
+    """All that were ever seen: brought up to date in place."""
     moment: Moment
     at: float
+
+    @property
+    def account(self) -> Account:
+        """The account, for whoever looks at it now and does not keep it."""
+        return Account(self.head, self.counts)
 
 
 class Book:
@@ -72,6 +97,9 @@ class Book:
         self._limits: dict[str, dict[str, Limit]] = {}
         self._configured: dict[str, dict[str, Limit]] = {}
         self._rules: dict[Limit, tuple[float, Rule]] = {}
+        self._terms: dict[int, Terms] = {}
+        self._ruled: dict[tuple[str, ...], dict[str, Rule]] = {}
+        """Rules by their buckets: those who are counted by the same share one table."""
         self._seen: dict[str, _Seen] = {}
         self._levels: dict[str, tuple[float, tuple[Level, ...]]] = {}
         self._numbers = counter(1)
@@ -90,6 +118,8 @@ class Book:
         }
         self._limits = {name: dict(chosen) for name, chosen in self._configured.items()}
         self._levels.clear()
+        self._terms.clear()
+        self._rules.clear()
 
     @property
     def upstreams(self) -> tuple[str, ...]:
@@ -126,16 +156,16 @@ class Book:
             if limit and limits.is_idle(self.rule(limit, moment.wall), count, moment):
                 del known[bucket]
         if seen is not None:
-            kept = {name: count for name, count in seen.account.counts.items() if name in known}
-            self._seen[upstream] = replace(seen, account=Account(seen.account.head, kept))
+            seen.counts = {name: count for name, count in seen.counts.items() if name in known}
         self._levels.pop(upstream, None)
+        self._terms.clear()  # whoever spends from them again makes them known again
 
     def crowded(self, bill: Bill) -> bool:
         """Whether it is time to forget credentials' counts: there are twice as many as were left.
 
         True once, until `thinned` is called.
         """
-        if not any("@" in charge.bucket for charge in bill.charges):
+        if not self.terms(bill).keyed:
             return False
         number = len(self.limits(bill.upstream))
         if number < self._crowded_at.get(bill.upstream, 0.0):
@@ -149,70 +179,61 @@ class Book:
 
     # ── bills and settlements, as the arithmetic takes them ──
 
-    def order(self, bill: Bill) -> Order:
-        """Put a bill to the arithmetic, under a new receipt's id."""
+    def terms(self, bill: Bill) -> Terms:
+        """Return a bill as it is put to the arithmetic now; its counts are known from then on."""
+        wall = self._wall()
+        kept = self._terms.get(id(bill))
+        if kept is not None and kept.bill is bill and kept.since <= wall < kept.until:
+            return kept
         known = self._limits.setdefault(bill.upstream, {})
         for charge in bill.charges:
             known[charge.bucket] = charge.limit
-        return Order(
-            f"{self.spender}-{next(self._numbers):x}",
-            bill.answer_within,
-            bill.urgent,
+        rules = {charge.bucket: self.rule(charge.limit, wall) for charge in bill.charges}
+        began = [self._rules[charge.limit][0] for charge in bill.charges]
+        terms = Terms(
+            bill,
+            max(began, default=wall),
+            min(began, default=wall) + _RULES_HOLD,
             tuple((charge.bucket, float(charge.cost)) for charge in bill.charges),
+            self._shared(bill.upstream, rules),
+            endings.charged_as_billed(bill),
+            any("@" in charge.bucket for charge in bill.charges),
         )
+        if len(self._terms) >= _MOST_TERMS:
+            self._terms.clear()
+        self._terms[id(bill)] = terms  # which holds the bill: no other has its id meanwhile
+        return terms
+
+    def _shared(self, upstream: str, rules: dict[str, Rule]) -> dict[str, Rule]:
+        """Return the same table for the same rules, so that a batch sees at once that it is one."""
+        name = (upstream, *rules)
+        kept = self._ruled.get(name)
+        if kept == rules:
+            return kept
+        if len(self._ruled) >= _MOST_TERMS:
+            self._ruled.clear()
+        self._ruled[name] = rules
+        return rules
+
+    def order(self, bill: Bill) -> Order:
+        """Put a bill to the arithmetic, under a new receipt's id."""
+        charges = self.terms(bill).charges
+        number = f"{self.spender}-{next(self._numbers):x}"
+        return Order(number, bill.answer_within, bill.urgent, charges)
 
     def ending(self, receipt: Receipt, settled: Settled) -> Ending:
         """Put a settlement to the arithmetic."""
-        bill = receipt.bill
-        charges = tuple(
-            (charge.bucket, float(charge.cost), _real(charge.limit, charge.cost, settled))
-            for charge in bill.charges
-        )
-        hold = settled.hold
-        return Ending(
-            receipt.id,
-            receipt.booking if isinstance(receipt.booking, float) else 0.0,
-            bill.answer_within,
-            settled.sent,
-            settled.answered,
-            charges,
-            math.nan if settled.date is None else settled.date,
-            tuple(self._figures(bill, charges, settled.reports)) if settled.answered else (),
-            None
-            if hold is None
-            else Refusal(
-                hold.reason,
-                -1.0 if hold.seconds is None else hold.seconds,
-                hold.first,
-                hold.most,
-                random.random(),  # noqa: S311 - jitter
-            ),
-        )
+        terms = self._terms.get(id(receipt.bill))
+        as_billed = None if terms is None else terms.as_billed
+        configured = self._configured.get(receipt.bill.upstream, {})
+        return endings.ending(receipt, settled, as_billed, configured)
 
-    def _figures(
-        self, bill: Bill, charges: tuple[tuple[str, float, float], ...], reports: Iterable[Report]
-    ) -> Iterable[Figure]:
-        """Find which counts the reports speak of; those of unknown ones say nothing to us.
-
-        What remains is of the size that the provider states beside it, whatever ours is.
-        """
-        configured = self._configured.get(bill.upstream, {})
-        reports = tuple(reports)
-        stated = {each.limit: size for each in reports if _is_size(size := each.size)}
-        for report in reports:
-            spent = [
-                (charge.bucket, charge.limit, real)
-                for charge, (_, _, real) in zip(bill.charges, charges, strict=True)
-                if charge.limit.name == report.limit
-            ]
-            if not spent and report.limit in configured:
-                spent = [(report.limit, configured[report.limit], 0.0)]
-            for bucket, limit, real in spent:
-                size = stated.get(report.limit, 0.0)
-                own = limit.limit if limit.burst is None else limit.burst
-                used = _used(report, size if size > 0 else own)
-                if used >= 0 or size > 0:
-                    yield Figure(bucket, used, size, real)
+    def rules_of(self, ending: Ending, bill: Bill) -> dict[str, Rule]:
+        """Return how the counts that an ending speaks of are counted now."""
+        terms, wall = self._terms.get(id(bill)), self._wall()
+        if terms is not None and not ending.figures and terms.since <= wall < terms.until:
+            return terms.rules
+        return self.rules(bill.upstream, limits.named(ending), bill.charges)
 
     def rules(
         self, upstream: str, buckets: Iterable[str], charges: Iterable[Charge] = ()
@@ -277,27 +298,34 @@ class Book:
 
     def note(self, upstream: str, account: Account, moment: Moment) -> None:
         """Remember how an account stands; counts that it leaves out stand as they were."""
-        before = self._seen.get(upstream)
-        if before is not None:
-            account = Account(account.head, {**before.account.counts, **account.counts})
-        self._seen[upstream] = _Seen(account, moment, self._boottime())
+        seen, at = self._seen.get(upstream), self._boottime()
+        if seen is None:
+            self._seen[upstream] = _Seen(account.head, dict(account.counts), moment, at)
+        else:
+            seen.head, seen.moment, seen.at = account.head, moment, at
+            seen.counts.update(account.counts)
         self._levels.pop(upstream, None)
 
     def seen(self, upstream: str) -> tuple[Account, Moment]:
         """Return an account as last seen, and what is now on its clock."""
+        account, moment = self._sight(upstream)
+        return Account(account.head, dict(account.counts)), moment
+
+    def _sight(self, upstream: str) -> tuple[Account, Moment]:
+        """Return what `seen` does, to be looked at only now."""
         seen = self._seen.get(upstream)
         if seen is None:
             return Account(), Moment(self._wall(), self._wall())
         passed = max(0.0, self._boottime() - seen.at)
-        now = seen.moment.now + passed
-        return seen.account, Moment(now, seen.moment.wall + passed, seen.account.head.offset)
+        moment = Moment(seen.moment.now + passed, seen.moment.wall + passed, seen.head.offset)
+        return seen.account, moment
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last seen."""
         at = self._boottime()
         kept = self._levels.get(upstream)
         if kept is None or not kept[0] <= at < kept[0] + _LEVELS_HOLD:
-            account, moment = self.seen(upstream)
+            account, moment = self._sight(upstream)
             kept = self._levels[upstream] = (at, self.stand(upstream, account, moment))
         return kept[1]
 
@@ -306,7 +334,7 @@ class Book:
         limit = self.limits(upstream).get(bucket)
         if limit is None:
             return None
-        account, moment = self.seen(upstream)
+        account, moment = self._sight(upstream)
         rule_ = self.rule(limit, moment.wall)
         count = limits.current(rule_, account.counts.get(bucket), moment)
         return standings.outlook(rule_, count, moment)
@@ -322,7 +350,7 @@ class Book:
 
     def held_for(self, upstream: str) -> float:
         """Return for how many more seconds the upstream is held, as last seen; else 0."""
-        account, moment = self.seen(upstream)
+        account, moment = self._sight(upstream)
         until = holds.held_until(account.head.holding, moment.now)
         return 0.0 if until is None else max(0.0, until - moment.now)
 
@@ -334,24 +362,3 @@ def lost() -> Denied:
 
 def _has_one_count(limit: Limit) -> bool:
     return limit.of == "address" and not limit.each_endpoint
-
-
-def _real(limit: Limit, cost: float, settled: Settled) -> float:
-    """Return what an exchange cost, as far as its answer tells."""
-    status = settled.status
-    if status is not None and limit.charged_for is not None and status not in limit.charged_for:
-        return 0.0
-    for report in settled.reports:
-        if report.limit == limit.name and report.cost is not None:
-            return report.cost if math.isfinite(report.cost) and report.cost >= 0 else cost
-    return float(cost)
-
-
-def _is_size(size: float | None) -> TypeGuard[float]:
-    return size is not None and math.isfinite(size) and size > 0
-
-
-def _used(report: Report, size: float) -> float:
-    if report.used is not None:
-        return report.used
-    return -1.0 if report.remaining is None or report.remaining < 0 else size - report.remaining

@@ -5,12 +5,12 @@ was booked. A grant whose caller went away meanwhile is given back.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import structlog
 
 from proxy.backends.errors import BackendError
-from proxy.core import limits, transfers
+from proxy.core import transfers
 from proxy.core.counts import Count
 from proxy.core.limits import Account, Adjustment, Booked
 from proxy.core.model import Denied
@@ -39,7 +39,7 @@ class Desk(ABC):
         self._tasks = Tasks(lambda name, error: _log.error("task_failed", task=name, error=error))
 
     @abstractmethod
-    async def _put(self, question: Question) -> Result:
+    def _put(self, question: Question) -> Awaitable[Result]:
         """Answer a question, and note the account as it then stands.
 
         Raises:
@@ -73,15 +73,14 @@ class Desk(ABC):
     async def spend(self, bill: Bill) -> Granted | Denied:
         """Spend all that the bill names, or nothing."""
         order = self.book.order(bill)
-        rules = self.book.rules(bill.upstream, (bucket for bucket, _ in order.charges))
-        question = Spend(bill.upstream, order, rules)
+        terms = self.book.terms(bill)
+        question = Spend(bill.upstream, order, terms.rules)
         try:
-            result = await self._put(question)
+            decision, account, moment = await self._put(question)
         except BackendError as error:
             return self._spend_alone(bill, question, error)
-        if self.book.crowded(bill):
+        if terms.keyed and self.book.crowded(bill):
             self._tasks.start(self._prune(bill.upstream), "prune")
-        decision, account, moment = result
         assert decision is not None  # noqa: S101 - a spend is always decided
         return self.book.answer(bill, order, decision, account, moment)
 
@@ -89,10 +88,9 @@ class Desk(ABC):
         """Say how the exchange ended; where that cannot be told, it counts as booked."""
         if not self.book.closes(receipt):
             return
-        upstream = receipt.bill.upstream
+        bill = receipt.bill
         ending = self.book.ending(receipt, settled)
-        rules = self.book.rules(upstream, limits.named(ending), receipt.bill.charges)
-        await self._settle(Settle(upstream, ending, rules))
+        await self._settle(Settle(bill.upstream, ending, self.book.rules_of(ending, bill)))
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""

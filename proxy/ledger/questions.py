@@ -1,8 +1,9 @@
 """What a ledger can be asked, and how the arithmetic answers it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
+
+from msgspec import Struct
 
 from proxy.core import limits, shares
 from proxy.core.counts import Moment
@@ -11,8 +12,7 @@ from proxy.core.rules import Rule
 from proxy.core.shares import Telling
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Struct, frozen=True):
     """May this go?"""
 
     upstream: str
@@ -20,8 +20,7 @@ class Spend:
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """So it ended."""
 
     upstream: str
@@ -29,8 +28,7 @@ class Settle:
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Adjust:
+class Adjust(Struct, frozen=True):
     """So much was used already."""
 
     upstream: str
@@ -38,16 +36,14 @@ class Adjust:
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How do these buckets stand?"""
 
     upstream: str
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """This I saw, and this I spent alone, when the ledger was lost."""
 
     upstream: str
@@ -55,8 +51,7 @@ class Tell:
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """This spender has ended: withhold nothing for it."""
 
     upstream: str
@@ -64,8 +59,7 @@ class Part:
     rules: dict[str, Rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Prune:
+class Prune(Struct, frozen=True):
     """Forget those of these buckets that stand as if nobody had ever spent from them."""
 
     upstream: str

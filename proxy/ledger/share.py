@@ -92,8 +92,8 @@ class Share:
         for charge in bill.charges:
             factor = self._factor(rules[charge.bucket], moment.now)
             times = 1.0 if isinstance(factor, NotYet) else factor
-            charges.append(replace(charge, cost=charge.cost * times))
-        return replace(bill, charges=tuple(charges))
+            charges.append(msgspec.structs.replace(charge, cost=charge.cost * times))
+        return msgspec.structs.replace(bill, charges=tuple(charges))
 
     def settle(self, ending: Ending, rules: Rules, moment: Moment) -> None:
         """Count an exchange as it ended; what the provider says of its use waits for the ledger."""

@@ -1,7 +1,9 @@
 """A house for the admin side's tests: figures that the test writes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from proxy.admin.house import House
 from proxy.admin.observations import Observations
@@ -51,7 +53,8 @@ class WrittenLedger:
         if upstream != "coingecko" or bucket not in {each.bucket for each in self.levels}:
             return False
         self.levels = tuple(
-            replace(each, used=used) if each.bucket == bucket else each for each in self.levels
+            msgspec.structs.replace(each, used=used) if each.bucket == bucket else each
+            for each in self.levels
         )
         return True
 
