@@ -7,6 +7,7 @@ first. Whether to try again is the flow's to say.
 - A failure before the first byte left is told apart from every later one: only it is refunded.
 - Redirects are answers. There are no cookies, no proxy from the environment, no decoding.
 - `Outbound.timeout` bounds the wait for the head, connecting included.
+- An answer that comes whole and plain is read at once (`whole_answers`), any other as it arrives.
 - A connection is used again only if its last answer ended exactly where it said, and nothing has
   come since: no answer can leak into the next (see `framing`). What the loop has not seen yet the
   system is asked for, as the request is about to be written: an end, which would cost a call that
@@ -15,12 +16,10 @@ first. Whether to try again is the flow's to say.
 
 import asyncio
 import contextlib
-import select
 import ssl
-import weakref
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -34,9 +33,11 @@ from proxy import clock
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
 from proxy.http.arrivals import Answering
+from proxy.http.deadlines import Deadlines
 from proxy.http.departures import declared_length, request_head, send_body, sendable
 from proxy.http.heads import decoded
-from proxy.http.private_names import frame
+from proxy.http.private_names import OpenResponses, frame, open_responses
+from proxy.http.whole_answers import WholeAnswer
 from proxy.ports import Exchange, Outbound
 
 _MAX_LINE: Final = 64 * 1024
@@ -60,14 +61,14 @@ class Pool:
 def open_client(pool: Pool | None = None) -> "Client":
     """Open a client. Must be called where the event loop runs; `close` it in the end."""
     pool = pool or Pool()
-    return Client(
-        aiohttp.TCPConnector(
-            limit=pool.most,
-            limit_per_host=pool.most_per_host,
-            keepalive_timeout=pool.keep_alive,
-            ttl_dns_cache=pool.dns_ttl,
-        )
+    connector = aiohttp.TCPConnector(
+        limit=pool.most,
+        limit_per_host=pool.most_per_host,
+        keepalive_timeout=pool.keep_alive,
+        ttl_dns_cache=pool.dns_ttl,
     )
+    open_responses(connector)
+    return Client(connector)
 
 
 class _Route:
@@ -96,21 +97,22 @@ class Client:
         """Take the pool of connections."""
         self._connector = connector
         self._routes: dict[tuple[object, ...], _Route] = {}
-        self._used: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
-        """Who speaks on connections that have had a request: a new one may have tickets to read."""
+        self._deadlines = Deadlines()
+        self._now = asyncio.get_running_loop().time
 
     async def close(self) -> None:
         """Close all connections."""
+        self._deadlines.close()
         await self._connector.close()
 
     async def send(self, outbound: Outbound) -> Exchange | Failed:
         """Send one request; return when the head of its answer has come, or why none does."""
-        passage = _Passage(outbound)
+        passage = _Passage(outbound, self._deadlines, self._now() + outbound.timeout)
         try:
-            async with asyncio.timeout(outbound.timeout):
-                route = self._route(outbound.upstream)
+            route = self._route(outbound.upstream)
+            async with asyncio.timeout_at(passage.due):
                 connection = await self._connection(route)
-                return await passage.make(connection, route)
+            return await passage.make(connection, route)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             return _failure(error, sent=passage.sent)
 
@@ -130,41 +132,46 @@ class Client:
         """Return a connection, pooled or new, with nothing on it that nobody asked for."""
         while True:
             connection = await self._connector.connect(route.to, [], route.timeouts)
-            protocol, transport = connection.protocol, connection.transport
-            if protocol is not None and not protocol.should_close and transport is not None:
-                reused = protocol in self._used
-                if not transport.is_closing() and not (reused and _readable(transport)):
-                    self._used.add(protocol)
-                    return connection
+            if _fit(connection):
+                return connection
             connection.close()
 
 
-def _readable(transport: asyncio.Transport) -> bool:
-    """Return whether something has come, or the connection has ended, that nobody has read."""
-    held = transport.get_extra_info("socket")
-    if held is None or held.fileno() < 0:
-        return True
-    poll = select.poll()
-    poll.register(held.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+def _fit(connection: Connection) -> bool:
+    """Return whether a connection can take a request: it lives, and nothing has come over it."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close or transport.is_closing():
+        return False
+    return not (isinstance(protocol, OpenResponses) and protocol.used and protocol.is_readable())
 
 
 class _Passage:
     """One request on its way."""
 
-    def __init__(self, outbound: Outbound) -> None:
+    __slots__ = ("_deadlines", "_outbound", "_sending", "due", "sent")
+
+    def __init__(self, outbound: Outbound, deadlines: Deadlines, due: float) -> None:
         self._outbound = outbound
+        self._deadlines = deadlines
         self._sending: asyncio.Task[None] | None = None
+        self.due = due
+        """Time of the loop by which the head of the answer must have come."""
         self.sent = False
         """Whether a first byte may have left."""
 
-    async def make(self, connection: Connection, route: _Route) -> Answering | Failed:
+    async def make(self, connection: Connection, route: _Route) -> Answering | WholeAnswer | Failed:
         """Send, and wait for the head of the answer."""
-        answering = None
+        answering: Answering | WholeAnswer | None = None
         try:
             requested_at = clock.steady_wall()
             self._write(connection, route)
-            message, content = await self._head(connection)
+            came = await self._head(connection)
+            if isinstance(came, WholeAnswer):
+                came.requested_at, came.received_at = requested_at, clock.steady_wall()
+                answering = came
+                connection.release()
+                return answering
+            message, content = came
             if (lie := _framing_lie(message)) is not None:
                 return Failed(Failure.PROTOCOL, sent=True, detail=lie)
             answering = Answering(
@@ -191,16 +198,14 @@ class _Passage:
         if (credentials := route.to.headers.get("Proxy-Authorization")) is not None:
             fields = (*fields, ("Proxy-Authorization", credentials))
         head = request_head(out.method, target, route.host, fields, out.body)
-        protocol.set_response_params(
-            skip_payload=out.method == "HEAD",
-            read_until_eof=True,
-            auto_decompress=False,
-            read_bufsize=_CHUNK,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=256,
-        )
-        frame(protocol, bodiless=out.method == "HEAD")
+        bodiless = out.method == "HEAD"
+        streamed = out.body is not None and not isinstance(out.body, bytes)
+        if isinstance(protocol, OpenResponses):
+            protocol.used = True
+        if isinstance(protocol, OpenResponses) and not streamed:
+            protocol.expect(_parse, bodiless=bodiless)
+        else:
+            _parse(protocol, bodiless=bodiless)
         self.sent = True
         transport.write(head + out.body if isinstance(out.body, bytes) else head)
         if out.body is not None and not isinstance(out.body, bytes):
@@ -227,19 +232,43 @@ class _Passage:
 
         self._sending = asyncio.get_running_loop().create_task(send(), name="request body")
 
-    async def _head(
-        self, connection: Connection
-    ) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-        """Return the head of the final answer; interim ones are passed on."""
+    async def _head(self, connection: Connection) -> "WholeAnswer | _Began":
+        """Return the final answer, or its head; interim ones are passed on."""
         protocol = connection.protocol
         assert protocol is not None  # noqa: S101 - it is let go of with the connection only
         inform = self._outbound.on_informational
         while True:
-            message, content = await protocol.read()
-            if message.code >= _FINAL or message.code not in {100, *_INTERIM}:
-                return message, content
-            if inform is not None and message.code in _INTERIM:
-                await inform(message.code, decoded(message.raw_headers))
+            self._deadlines.set(protocol, self.due)
+            try:
+                came: Any = await protocol.read()
+            finally:
+                self._deadlines.clear(protocol)
+            if isinstance(came, WholeAnswer):
+                return came
+            began: _Began = came
+            code = began[0].code
+            if code >= _FINAL or code not in {100, *_INTERIM}:
+                return began
+            if inform is not None and code in _INTERIM:
+                async with asyncio.timeout_at(self.due):
+                    await inform(code, decoded(began[0].raw_headers))
+
+
+_Began: TypeAlias = tuple[RawResponseMessage, aiohttp.StreamReader]
+
+
+def _parse(protocol: ResponseHandler, *, bodiless: bool) -> None:
+    """Have aiohttp's parser read the next answer."""
+    protocol.set_response_params(
+        skip_payload=bodiless,
+        read_until_eof=True,
+        auto_decompress=False,
+        read_bufsize=_CHUNK,
+        max_line_size=_MAX_LINE,
+        max_field_size=_MAX_LINE,
+        max_headers=256,
+    )
+    frame(protocol, bodiless=bodiless)
 
 
 class _BodyLostError(aiohttp.ClientConnectionError):

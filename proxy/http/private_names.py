@@ -18,22 +18,29 @@ all names in `_FOR_SHORT`
 `ResponseHandler._parser`
     wrapped, so that it is fed one answer and no octet more (`framing`). Without it aiohttp refuses
     answers whose framing lies, which is safe as well.
+`BaseConnector._factory`
+    what makes the protocol of a new connection to an upstream: here one that reads plain answers
+    itself (`whole_answers`). Without it aiohttp's parser reads all of them.
 
 What needs none: the client stands on aiohttp's connector, not on its session, which alone repeats
 requests and swallows 1xx answers; the lean answers of the front are plain objects in the places of
 aiohttp's own.
 """
 
+import asyncio
+import select
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
 
-from aiohttp import EMPTY_PAYLOAD
+from aiohttp import EMPTY_PAYLOAD, BaseConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.http.framing import Framed
+from proxy.http.whole_answers import whole_answer
 
 Parsed: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
 
@@ -151,3 +158,57 @@ def frame(protocol: ResponseHandler, *, bodiless: bool) -> None:
     if parser is not None:
         framed: Any = Framed(parser, bodiless=bodiless, on_excess=protocol.force_close)
         protocol._parser = framed  # noqa: SLF001 - what this file is for
+
+
+class Parse(Protocol):
+    """Has aiohttp's parser read the next answer."""
+
+    def __call__(self, protocol: ResponseHandler, *, bodiless: bool) -> None:
+        """`bodiless`: its request was a HEAD."""
+        ...
+
+
+class OpenResponses(ResponseHandler):
+    """aiohttp's connection to an upstream; an answer that comes whole and plain it reads itself."""
+
+    used = False
+    """Whether it has had a request."""
+    _parse: "Parse | None" = None
+    """What has aiohttp's parser read the answer; None: it does already."""
+    _bodiless = False
+    _poll: Any = None
+
+    def is_readable(self) -> bool:
+        """Return whether something has come, or the connection has ended, that nobody has read."""
+        if self._poll is None:
+            held = None if self.transport is None else self.transport.get_extra_info("socket")
+            if held is None or held.fileno() < 0:
+                return True
+            self._poll = select.poll()
+            self._poll.register(held.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
+
+    def expect(self, parse: "Parse", *, bodiless: bool) -> None:
+        """Await an answer: `read` gives it as a `WholeAnswer`, or as aiohttp does after `parse`."""
+        self._parser = None
+        self._parse, self._bodiless = parse, bodiless
+
+    def data_received(self, data: bytes) -> None:
+        """Take in octets of an answer, or of none."""
+        parse = self._parse
+        if parse is not None:
+            self._parse = None
+            answer: Any = whole_answer(data, bodiless=self._bodiless)
+            if answer is not None:
+                self.feed_data(answer, 0)
+                return
+            parse(self, bodiless=self._bodiless)
+        super().data_received(data)
+
+
+def open_responses(connector: BaseConnector) -> None:
+    """Have the connector's connections read plain answers themselves."""
+    if hasattr(connector, "_factory"):
+        loop = asyncio.get_running_loop()
+        factory: Any = partial(OpenResponses, loop=loop)
+        connector._factory = factory  # noqa: SLF001 - as in `frame`

@@ -5,13 +5,16 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.web_protocol import RequestHandler
 
 from proxy.http import private_names
+from proxy.http.client import _parse
 from proxy.http.framing import Framed
 from proxy.http.patience import Patience
+from proxy.http.whole_answers import WholeAnswer
 from tests.http.conftest import Standing, standing, until
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n\r\n"
@@ -35,6 +38,34 @@ async def test_a_protocols_parser_can_be_wrapped() -> None:
     protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!")
     message, content = await protocol.read()
     assert (message.code, await content.read()) == (200, b"ok")
+    assert protocol.should_close
+
+
+async def test_a_connector_makes_the_protocols_that_it_is_given() -> None:
+    """`_factory` is what it asks for them: plain answers are read without aiohttp's parser."""
+    async with aiohttp.TCPConnector() as connector:
+        assert isinstance(connector._factory(), ResponseHandler)
+        private_names.open_responses(connector)
+        assert isinstance(connector._factory(), private_names.OpenResponses)
+
+
+async def test_the_parser_reads_what_is_not_plain() -> None:
+    """It is begun with the first octet that came, and only then; the next answer may be plain."""
+    protocol = private_names.OpenResponses(asyncio.get_running_loop())
+    for _ in range(2):
+        protocol.expect(_parse, bodiless=False)
+        assert protocol._parser is None
+        protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        message, content = await protocol.read()
+        protocol.data_received(b"k")
+        assert (message.code, await content.read()) == (200, b"ok")
+        protocol.expect(_parse, bodiless=False)
+        protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        whole: object = await protocol.read()
+        assert isinstance(whole, WholeAnswer)
+        assert whole.whole == b"ok"
+        assert not protocol.should_close
+    protocol.data_received(b"more")
     assert protocol.should_close
 
 
@@ -65,7 +96,7 @@ async def test_without_a_name_its_use_is_switched_off(monkeypatch: pytest.Monkey
 def test_nothing_else_reads_a_private_name() -> None:
     """They stand in one file: no other in the package names one of aiohttp's."""
     names = {name for name in RequestHandler.__slots__ if name.startswith("_")}
-    names |= {"_retry_connection", "_conns", "_protocol", "_payload_parser", "_buffer"}
+    names |= {"_retry_connection", "_conns", "_protocol", "_payload_parser", "_buffer", "_factory"}
     own = {"_loop"}  # `Connection` hands its loop to its base, which keeps it under this name
     for file in Path(private_names.__file__).parent.glob("*.py"):
         if file.name != "private_names.py":
