@@ -34,6 +34,8 @@ _log = structlog.get_logger("store")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOG_SIZE = 64 * 1024 * 1024
 """Bytes to which the write-ahead log is cut back after a burst."""
+_LOG_PAGES = 4000
+"""Pages of the log after which it is written back: pages that change often are so less often."""
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -141,7 +143,9 @@ def _opened(path: Path, schema: Schema) -> tuple[sqlite3.Connection, int]:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA temp_store=MEMORY")  # savepoints are no files
         connection.execute(f"PRAGMA journal_size_limit={_LOG_SIZE}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
         _migrate(connection, schema, path)
     except BaseException:
         connection.close()

@@ -2,8 +2,10 @@
 
 Rules
 - Calls that are submitted in one tick of the loop go to the thread together. Reads run first,
-  outside any transaction; then all writes in one `BEGIN IMMEDIATE … COMMIT`, each in a savepoint
-  of its own, so that one that fails undoes only itself.
+  outside any transaction, and are answered first; then all writes in one `BEGIN IMMEDIATE …
+  COMMIT`, each in a savepoint of its own, so that one that fails undoes only itself.
+- Calls of one kind that follow each other are joined: they are one call of their work, in one
+  savepoint. Where it fails, they are done one by one.
 - A write is answered after the commit, never before.
 - A write that nobody waits for goes a moment later: behind the answer that made it, and together
   with others.
@@ -14,39 +16,28 @@ Rules
 """
 
 import asyncio
+import os
 import random
 import sqlite3
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from proxy.backends.database import Schema, is_busy, is_damage, open_file, set_aside, translated
 from proxy.backends.errors import BackendError, BackendLostError
+from proxy.backends.sqlite_calls import Call, alone, ended_all, in_savepoint, tell_all
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 _SHORTEST_WAIT = 0.0002
 _LONGEST_WAIT = 0.01
 _BEHIND = 0.002
 """Seconds that a write waits for others, where nobody waits for it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Call(Generic[T]):
-    """One piece of work, who waits for it, and what came of it."""
-
-    work: Callable[[sqlite3.Connection], T]
-    writes: bool
-    future: "asyncio.Future[T]"
-    result: Any = None
-    error: BaseException | None = None
-    done: bool = False
-    """It ran, and what it wrote is committed."""
 
 
 class Sqlite:
@@ -69,15 +60,18 @@ class Sqlite:
         `timeout`: longest wait for another process's lock, in seconds.
         """
         self.path = Path(path)
+        self._name = os.fspath(self.path)
         self.up = False
         self.latency = 0.0
         self._schema = schema
         self._replace_damaged = replace_damaged
         self._timeout = timeout
-        self._submitted: list[_Call[Any]] = []
+        self._submitted: list[Call] = []
+        self._last: list[Call | None] = [None, None]
+        """The read, and the write, that was submitted last: others may join it."""
         self._soon = False
         """Whether what is submitted goes in the loop's next tick."""
-        self._inbox: SimpleQueue[list[_Call[Any]] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[list[Call] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -121,32 +115,62 @@ class Sqlite:
             BackendError: the file is lost or damaged; whatever else `work` raises comes as it is.
 
         """
-        return self._submit(work, writes=False)
+        return self._submit(alone(work), None, writes=False)
 
-    def write(
-        self, work: Callable[[sqlite3.Connection], T], *, behind: bool = False
-    ) -> "asyncio.Future[T]":
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Run `work` inside a transaction shared with what meets in this tick; see `read`.
 
         `work` neither begins nor ends a transaction; what it raises undoes only what it did.
+        """
+        return self._submit(alone(work), None, writes=True)
+
+    def read_joined(
+        self, work: Callable[[sqlite3.Connection, list[A]], Sequence[T]], asked: A
+    ) -> "asyncio.Future[T]":
+        """Have `work` read what is asked, and what others ask of the same `work` just now.
+
+        It returns an answer for each, in their order; see `read`.
+        """
+        return self._submit(work, asked, writes=False)
+
+    def write_joined(
+        self,
+        work: Callable[[sqlite3.Connection, list[A]], Sequence[T]],
+        asked: A,
+        *,
+        behind: bool = False,
+    ) -> "asyncio.Future[T]":
+        """Have `work` write what is asked, and what others ask of it just now; see `write`.
+
         `behind`: nobody waits for it, so it may go a moment later.
         """
-        return self._submit(work, writes=True, behind=behind)
+        return self._submit(work, asked, writes=True, behind=behind)
 
     # ── in the loop ──
 
     def _submit(
-        self, work: Callable[[sqlite3.Connection], T], *, writes: bool, behind: bool = False
-    ) -> "asyncio.Future[T]":
+        self,
+        work: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]],
+        asked: object,
+        *,
+        writes: bool,
+        behind: bool = False,
+    ) -> "asyncio.Future[Any]":
         if self._loop is None or self._closing:
             raise BackendLostError(f"{self.path} is closed", sent=False)
-        future: asyncio.Future[T] = self._loop.create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         if behind and not self._submitted:
             self._loop.call_later(_BEHIND, self._flush)
         elif not behind and not self._soon:
             self._soon = True
             self._loop.call_soon(self._flush)
-        self._submitted.append(_Call(work, writes, future))
+        last = self._last[writes]
+        if last is not None and last.work == work:
+            last.asked.append(asked)
+            last.futures.append(future)
+        else:
+            self._last[writes] = call = Call(work, writes, [asked], [future])
+            self._submitted.append(call)
         return future
 
     def _flush(self) -> None:
@@ -154,17 +178,12 @@ class Sqlite:
         if self._submitted:
             self._inbox.put(self._submitted)
             self._submitted = []
+            self._last = [None, None]
 
-    def _deliver(self, calls: list[_Call[Any]], lost: BackendError | None, took: float) -> None:
+    def _deliver(self, calls: list[Call], lost: BackendError | None, took: float) -> None:
         self.latency = took
         self._note(up=lost is None, reason="" if lost is None else str(lost))
-        for call in calls:
-            if call.future.done():
-                continue
-            if call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.result)
+        tell_all(calls)
 
     def _note(self, *, up: bool, reason: str) -> None:
         if up is self.up:
@@ -179,19 +198,22 @@ class Sqlite:
         while (calls := self._inbox.get()) is not None:
             started = perf_counter()
             lost = self._attempt(calls)
-            took = perf_counter() - started
-            loop = self._loop
-            if loop is not None and not loop.is_closed():
-                loop.call_soon_threadsafe(self._deliver, calls, lost, took)
+            self._in_loop(self._deliver, calls, lost, perf_counter() - started)
         self._disconnect()
 
-    def _attempt(self, calls: list[_Call[Any]]) -> BackendError | None:
+    def _in_loop(self, action: Callable[..., None], *arguments: object) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(action, *arguments)
+
+    def _attempt(self, calls: list[Call]) -> BackendError | None:
         """Do all that is asked; return why the file is lost, where it is."""
         try:
             connection = self._connected()
-            self._read_all(connection, [call for call in calls if not call.writes])
-            if any(call.writes for call in calls):
-                self._write_all(connection, calls)
+            reads = [call for call in calls if not call.writes]
+            self._read_all(connection, reads)
+            if len(reads) < len(calls):
+                self._write_all(connection, calls, reads)
         except sqlite3.Error as error:
             lost = self._recovered(error)
         except BackendError as error:
@@ -216,7 +238,7 @@ class Sqlite:
 
     def _replaced(self) -> bool:
         try:
-            return self.path.stat().st_ino != self._inode
+            return os.stat(self._name).st_ino != self._inode  # noqa: PTH116 - a third of its cost
         except OSError:
             return True
 
@@ -235,22 +257,35 @@ class Sqlite:
                 return BackendLostError(f"{self.path} is damaged and in the way: {refused}")
         return translated(error, self.path)
 
-    def _read_all(self, connection: sqlite3.Connection, calls: list[_Call[Any]]) -> None:
+    def _read_all(self, connection: sqlite3.Connection, calls: list[Call]) -> None:
         for call in calls:
             try:
-                call.result = self._patiently(partial(call.work, connection))
+                call.answers = self._patiently(partial(call.work, connection, call.asked))
             except sqlite3.Error:
                 raise
             except Exception as error:  # noqa: BLE001 - the caller's own; it gets it back
-                call.error = error
+                if len(call.asked) > 1:
+                    self._read_all(connection, call.split())
+                else:
+                    call.error = error
             call.done = True
 
-    def _write_all(self, connection: sqlite3.Connection, calls: list[_Call[Any]]) -> None:
+    def _write_all(
+        self, connection: sqlite3.Connection, calls: list[Call], reads: list[Call]
+    ) -> None:
+        """Write in one transaction; the reads, which were done, are answered before."""
+        if reads:
+            self._in_loop(tell_all, reads)
         self._patiently(partial(connection.execute, "BEGIN IMMEDIATE"))
         try:
-            together = [call for call in calls if call.writes] + self._latecomers(calls)
-            for call in together:
-                _in_savepoint(connection, call)
+            late = self._latecomers(calls)
+            if late:
+                self._read_all(connection, late)
+                self._in_loop(tell_all, late)
+            together = [call for call in calls if call.writes]
+            if len(together) > 1 or not self._at_once(connection, together[0]):
+                for call in together:
+                    in_savepoint(connection, call)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -259,9 +294,26 @@ class Sqlite:
         for call in together:
             call.done = True
 
-    def _latecomers(self, calls: list[_Call[Any]]) -> list[_Call[Any]]:
-        """Take what arrived while the lock was awaited into this transaction."""
-        late: list[_Call[Any]] = []
+    def _at_once(self, connection: sqlite3.Connection, call: Call) -> bool:
+        """Do a transaction's only work, without the cost of a savepoint.
+
+        Return False where it is to be done by parts; the transaction is then as when it began.
+        """
+        try:
+            call.answers = call.work(connection, call.asked)
+        except Exception as error:
+            if ended_all(connection, error):
+                raise
+            connection.execute("ROLLBACK")
+            self._patiently(partial(connection.execute, "BEGIN IMMEDIATE"))
+            if len(call.asked) > 1:
+                return False
+            call.error = error
+        return True
+
+    def _latecomers(self, calls: list[Call]) -> list[Call]:
+        """Take what arrived while the lock was awaited into this transaction; return the reads."""
+        late: list[Call] = []
         while True:
             try:
                 more = self._inbox.get_nowait()
@@ -272,7 +324,7 @@ class Sqlite:
                 break
             late += more
         calls += late
-        return late
+        return [call for call in late if not call.writes]
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do `action`, again and again while another process holds the lock."""
@@ -286,21 +338,3 @@ class Sqlite:
                     raise
             sleep(random.uniform(_SHORTEST_WAIT / 2, longest))  # noqa: S311 - jitter
             longest = min(_LONGEST_WAIT, longest * 2)
-
-
-def _in_savepoint(connection: sqlite3.Connection, call: _Call[Any]) -> None:
-    """Do one piece of work so that its failure undoes only itself.
-
-    An error of SQLite that ended the whole transaction (disk full, damage) is raised.
-    """
-    connection.execute("SAVEPOINT work")
-    try:
-        call.result = call.work(connection)
-    except Exception as error:
-        if not connection.in_transaction or (
-            isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
-        ):
-            raise
-        call.error = error
-        connection.execute("ROLLBACK TO work")
-    connection.execute("RELEASE work")

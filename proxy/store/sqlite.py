@@ -13,9 +13,11 @@ Rules
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
+from time import perf_counter
+from typing import Any, Final, TypeAlias
 
 from proxy import clock
 from proxy.backends.database import Schema
@@ -48,13 +50,11 @@ SCHEMA: Final = Schema(
     ),
 )
 
-_GET: Final = "SELECT value FROM entries WHERE key = ? AND expires_at > ?"
 _PUT: Final = """
-    INSERT INTO entries (key, received_at, expires_at, value)
-    VALUES (:key, :received, :ends, :value)
+    INSERT INTO entries (key, received_at, expires_at, value) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (key) DO UPDATE
     SET received_at = excluded.received_at, expires_at = excluded.expires_at, value = excluded.value
-    WHERE excluded.received_at >= received_at OR received_at > :now OR expires_at <= :now
+    WHERE excluded.received_at >= received_at OR received_at > ?5 OR expires_at <= ?5
 """
 _SWEEP: Final = """
     DELETE FROM entries WHERE id IN
@@ -65,7 +65,12 @@ _STEP: Final = 200
 _PAUSE: Final = 5.0
 """Seconds between two looks at what has ended."""
 _MOST_STEPS: Final = 5
-"""Steps that one put may take to make room."""
+"""Steps that may be taken at a time to make room."""
+_TOGETHER: Final = 32
+"""Entries that are looked up, or put, by one statement, or after one look at the room."""
+
+_Row: TypeAlias = tuple[str, float, float, bytes, float]
+"""Key, received at, ends, value, and now."""
 
 
 class SqliteStore:
@@ -114,54 +119,62 @@ class SqliteStore:
 
     async def get(self, key: str) -> Entry | None:
         """Return what is stored under `key`; None for nothing, unreadable, or a lost store."""
-        return (await self.get_many((key,)))[0]
+        started = perf_counter()
+        coming = self._on_their_way.get(key)
+        value, error = None, None
+        try:
+            value = await self._database.read_joined(self._look_up, key)
+        except BackendError as lost:
+            error = lost
+        finally:
+            self._operations.ended("get", started, error)
+        entry = None if value is None else codec.decode(value, key)
+        if coming is not None:
+            entry = _newer(entry, coming)
+        self._operations.looked_up(found=entry is not None)
+        return entry
 
     async def get_many(self, keys: Sequence[str]) -> tuple[Entry | None, ...]:
-        """Return what is stored under each key, in their order, from one moment."""
-        now = self._now()
+        """Return what is stored under each key, in their order."""
+        return tuple(await asyncio.gather(*(self.get(key) for key in keys)))
 
-        def look_up(connection: sqlite3.Connection) -> list[bytes | None]:
-            rows = [connection.execute(_GET, (key, now)).fetchone() for key in keys]
-            return [row and row[0] for row in rows]
+    def put(self, entry: Entry, keep: float) -> "Coroutine[Any, Any, None] | asyncio.Future[None]":
+        """Store an entry for at most `keep` seconds; under way on return, unless it is large."""
+        if codec.is_slow(entry):
+            return self._put_slowly(entry, keep)
+        return self._put(entry, codec.packed_now(entry), keep)
 
-        coming = [self._on_their_way.get(key) for key in keys]
-        values = await self._operations.attempt(
-            "get", lambda: self._database.read(look_up), [None] * len(keys)
-        )
-        entries = tuple(
-            _newer(codec.decode(value, key), put)
-            for key, value, put in zip(keys, values, coming, strict=True)
-        )
-        for entry in entries:
-            self._operations.looked_up(found=entry is not None)
-        return entries
+    async def _put_slowly(self, entry: Entry, keep: float) -> None:
+        await self._put(entry, await codec.packed(entry), keep)
 
-    async def put(self, entry: Entry, keep: float) -> None:
-        """Store an entry for at most `keep` seconds."""
-        value = await codec.packed(entry)
-        now = self._now()
-        row = {
-            "key": entry.key,
-            "received": entry.received_at,
-            "ends": now + keep,
-            "value": value,
-            "now": now,
-        }
+    def _put(self, entry: Entry, value: bytes, keep: float) -> "asyncio.Future[None]":
+        """Write an entry; what is returned ends when it is in the file, or will not be."""
         if len(value) > self._max_size // 4:
-            return
-
-        def upsert(connection: sqlite3.Connection) -> None:
-            _make_room(connection, self._max_size - len(value))
-            connection.execute(_PUT, row)
-
-        self._on_their_way[entry.key] = entry
+            return _ended()
+        started, now = perf_counter(), self._now()
+        row = (entry.key, entry.received_at, now + keep, value, now)
         try:
-            await self._operations.attempt(
-                "put", lambda: self._database.write(upsert, behind=True), None
-            )
-        finally:
-            if self._on_their_way.get(entry.key) is entry:
-                del self._on_their_way[entry.key]
+            written = self._database.write_joined(self._upsert, row, behind=True)
+        except BackendError as lost:
+            self._operations.ended("put", started, lost)
+            return _ended()
+        self._on_their_way[entry.key] = entry
+        done: asyncio.Future[None] = written.get_loop().create_future()
+        written.add_done_callback(partial(self._written, entry, started, done))
+        return done
+
+    def _written(
+        self,
+        entry: Entry,
+        started: float,
+        done: "asyncio.Future[None]",
+        written: "asyncio.Future[None]",
+    ) -> None:
+        if self._on_their_way.get(entry.key) is entry:
+            del self._on_their_way[entry.key]
+        self._operations.ended("put", started, written.exception())
+        if not done.done():
+            done.set_result(None)
 
     async def delete(self, key: str) -> None:
         """Forget what is stored under `key`."""
@@ -212,6 +225,23 @@ class SqliteStore:
         """Return none: a file has no settings of its own."""
         return ()
 
+    def _look_up(self, connection: sqlite3.Connection, keys: list[str]) -> list[bytes | None]:
+        """Read what is stored under each key, as of one moment for some at a time."""
+        now = self._now()
+        found: dict[str, bytes] = {}
+        for at in range(0, len(keys), _TOGETHER):
+            some = keys[at : at + _TOGETHER]
+            found.update(connection.execute(_select(len(some)), (*some, now)))
+        return [found.get(key) for key in keys]
+
+    def _upsert(self, connection: sqlite3.Connection, rows: list[_Row]) -> list[None]:
+        """Write rows, and make room for some at a time."""
+        for at in range(0, len(rows), _TOGETHER):
+            some = rows[at : at + _TOGETHER]
+            _make_room(connection, self._max_size - sum(len(value) for _, _, _, value, _ in some))
+            connection.executemany(_PUT, some)
+        return [None] * len(rows)
+
     async def _keep_house(self) -> None:
         """Sweep for as long as the store is open."""
         while True:
@@ -220,11 +250,24 @@ class SqliteStore:
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
 
 
-def _newer(kept: Entry | None, coming: Entry | None) -> Entry | None:
+def _ended() -> "asyncio.Future[None]":
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
+
+
+def _newer(kept: Entry | None, coming: Entry) -> Entry:
     """Return what is to be believed: what is in the file, or what is about to be."""
-    if kept is None or coming is None:
-        return kept or coming
-    return coming if coming.received_at > kept.received_at else kept
+    return coming if kept is None or coming.received_at > kept.received_at else kept
+
+
+@lru_cache(maxsize=_TOGETHER)
+def _select(number: int) -> str:
+    """Return the look-up of so many keys."""
+    return (
+        f"SELECT key, value FROM entries WHERE key IN ({', '.join('?' * number)})"  # noqa: S608
+        " AND expires_at > ?"
+    )
 
 
 def _standing(connection: sqlite3.Connection) -> tuple[int | None, int | None]:

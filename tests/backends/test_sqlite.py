@@ -238,9 +238,105 @@ async def test_a_write_behind_goes_with_the_next_that_is_waited_for(tmp_path: Pa
     """It waits for a moment at most, keeps its place in the order, and shares the transaction."""
     async with opened(tmp_path / "a.db") as database:
         order: list[str] = []
-        behind = database.write(lambda _: order.append("behind"), behind=True)
+
+        def noted(_connection: sqlite3.Connection, asked: list[str]) -> list[None]:
+            return [order.append(each) for each in asked]
+
+        behind = database.write_joined(noted, "behind", behind=True)
         await database.write(lambda _: order.append("waited for"))
         assert order == ["behind", "waited for"]
         assert behind.done()
-        await asyncio.wait_for(database.write(lambda c: insert(c, 1), behind=True), 5)
+        await asyncio.wait_for(database.write_joined(insert_all, 1, behind=True), 5)
         assert await database.read(count) == 1
+
+
+def insert_all(connection: sqlite3.Connection, values: list[object]) -> list[int]:
+    for value in values:
+        insert(connection, value)
+        if value == "half":
+            raise LookupError("changed its mind")
+    return [len(values)] * len(values)
+
+
+def look_up(connection: sqlite3.Connection, values: list[object]) -> list[tuple[int, object]]:
+    found = {
+        row[0]
+        for value in values
+        for row in connection.execute("SELECT a FROM t WHERE a = ?", (value,))
+    }
+    return [(len(values), value if value in found else None) for value in values]
+
+
+async def test_calls_of_one_kind_are_joined(tmp_path: Path) -> None:
+    """They are one call of their work, and each gets its own answer."""
+    async with opened(tmp_path / "a.db") as database:
+        together = await asyncio.gather(*(database.write_joined(insert_all, n) for n in range(9)))
+        found = await asyncio.gather(
+            *(database.read_joined(look_up, value) for value in (3, "none", 7))
+        )
+
+        assert together == [9] * 9
+        assert found == [(3, 3), (3, None), (3, 7)]
+
+
+async def test_joined_calls_stay_in_their_order(tmp_path: Path) -> None:
+    """One that comes after another kind's does not overtake it by joining."""
+    async with opened(tmp_path / "a.db") as database:
+        calls = [
+            database.write_joined(insert_all, 1),
+            database.write(lambda c: c.execute("DELETE FROM t").rowcount),
+            database.write_joined(insert_all, 1),
+        ]
+
+        assert await asyncio.gather(*calls) == [1, 1, 1]
+        assert await database.read(count) == 1
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+async def test_of_joined_calls_one_that_fails_undoes_only_itself(
+    tmp_path: Path, beside: int
+) -> None:
+    """Alone in the transaction or beside others, the rest of them is done, and answered."""
+    async with opened(tmp_path / "a.db") as database:
+        results = await asyncio.gather(
+            *(database.write_joined(insert_all, value) for value in (1, 2, 2, "half", 3)),
+            *(database.write(lambda c: insert(c, "beside")) for _ in range(beside)),
+            return_exceptions=True,
+        )
+
+        assert results[:2] == [1, 1]
+        assert isinstance(results[2], sqlite3.IntegrityError)
+        assert isinstance(results[3], LookupError)
+        assert results[4:] == [1] + [None] * beside
+        assert await database.read(count) == 3 + beside
+        assert database.up
+
+
+async def test_a_look_up_that_fails_spoils_no_other(tmp_path: Path) -> None:
+    """Joined or not, only who asked the impossible hears of it."""
+
+    def checked(_connection: sqlite3.Connection, asked: list[int]) -> list[int]:
+        return [12 // each for each in asked]
+
+    async with opened(tmp_path / "a.db") as database:
+        results = await asyncio.gather(
+            *(database.read_joined(checked, each) for each in (3, 0, 4)), return_exceptions=True
+        )
+
+        assert (results[0], results[2]) == (4, 3)
+        assert isinstance(results[1], ZeroDivisionError)
+
+
+async def test_look_ups_are_answered_before_what_is_written_with_them(tmp_path: Path) -> None:
+    """A lock that another process holds keeps writes waiting, and no look-up."""
+    async with opened(tmp_path / "a.db") as database:
+        other = sqlite3.connect(database.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        write = database.write(lambda c: insert(c, 1))
+        found = await asyncio.wait_for(database.read(count), 4)
+        waits = not write.done()
+        other.execute("COMMIT")
+        other.close()
+        await write
+
+        assert (found, waits) == (0, True)

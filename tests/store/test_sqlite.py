@@ -239,7 +239,10 @@ def test_no_query_scans_the_table(tmp_path: Path) -> None:
     from proxy.store import sqlite as under_test  # noqa: PLC0415 - its statements are looked at
 
     connection, _ = database.open_file(tmp_path / "a.db", SCHEMA, replace_damaged=True)
-    for statement, parameters in ((under_test._GET, ("k", 1)), (under_test._SWEEP, (1, 1))):
+    for statement, parameters in (
+        (under_test._select(2), ("k", "l", 1)),
+        (under_test._SWEEP, (1, 1)),
+    ):
         plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
         assert not [row for row in plan if row[3].startswith("SCAN")]
     connection.close()
@@ -248,12 +251,12 @@ def test_no_query_scans_the_table(tmp_path: Path) -> None:
 async def test_what_is_on_its_way_is_found_already(tmp_path: Path) -> None:
     """The next request may come before the file has it; what is newer in the file stays so."""
     async with opened(tmp_path / "a.db") as store:
-        putting = asyncio.get_running_loop().create_task(store.put(ENTRY, 60.0))
+        putting = store.put(ENTRY, 60.0)
         await asyncio.sleep(0)
         assert await store.get(ENTRY.key) == ENTRY
         await putting
         older = entry(ENTRY.key, b"[]", ENTRY.received_at - 1)
-        putting = asyncio.get_running_loop().create_task(store.put(older, 60.0))
+        putting = store.put(older, 60.0)
         await asyncio.sleep(0)
         assert await store.get(ENTRY.key) == ENTRY
         await putting
@@ -263,7 +266,7 @@ async def test_what_is_on_its_way_is_found_already(tmp_path: Path) -> None:
 async def test_what_is_on_its_way_can_be_forgotten(tmp_path: Path) -> None:
     """A change that comes before the write is no less a change."""
     async with opened(tmp_path / "a.db") as store:
-        putting = asyncio.get_running_loop().create_task(store.put(ENTRY, 60.0))
+        putting = store.put(ENTRY, 60.0)
         await asyncio.sleep(0)
         await store.delete(ENTRY.key)
         assert await store.get(ENTRY.key) is None
