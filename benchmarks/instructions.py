@@ -120,7 +120,7 @@ def _read(answers: IO[bytes]) -> None:
 
     """
     if b" 200 " not in answers.readline():
-        raise RuntimeError("not answered with 200")
+        raise RuntimeError(f"not answered with 200: {answers.peek()[:600]!r}")
     length = 0
     while (line := answers.readline()) not in {b"\r\n", b""}:
         name, _, value = line.partition(b":")

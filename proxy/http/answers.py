@@ -22,7 +22,7 @@ from proxy.core.model import Entry
 from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
-from proxy.http.connection import CLOSE, KEEP, ONE_WRITE, Finished, Inbound
+from proxy.http.connection import ONE_WRITE
 from proxy.http.encodings import IDENTITY, coding_of, gunzipped, takes_gzip
 from proxy.http.fields import (
     presentable,
@@ -31,6 +31,7 @@ from proxy.http.fields import (
     retry_after,
     verdict_fields,
 )
+from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
 
@@ -80,7 +81,7 @@ class Wire:
             written = connection.write(b"".join(parts[:-1]))
             written = written and await _sliced(inbound, b"" if bodyless else made.body)
         if written and connection.writing_paused:
-            written = await connection.drain(inbound.writer.drain)
+            written = await connection.drain()
         return _finished(close=close) if written else None
 
     def ready(self, entry: Entry, *, wants_gzip: bool) -> bool:
@@ -247,7 +248,7 @@ class _Pump:
         return b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
 
     async def _drain(self) -> bool:
-        return await self._inbound.connection.drain(self._inbound.writer.drain)
+        return await self._inbound.connection.drain()
 
 
 async def _sliced(inbound: Inbound, body: bytes) -> bool:
@@ -256,7 +257,7 @@ async def _sliced(inbound: Inbound, body: bytes) -> bool:
     for start in range(0, len(body), SLICE):
         if not connection.write(body[start : start + SLICE]):
             return False
-        if connection.writing_paused and not await connection.drain(inbound.writer.drain):
+        if connection.writing_paused and not await connection.drain():
             return False
     return True
 

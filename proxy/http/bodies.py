@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
-from proxy.http.connection import Inbound
 from proxy.http.heads import CONTINUE
+from proxy.http.inbound import Inbound
 
 
 class BodyError(Exception):

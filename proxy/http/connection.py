@@ -1,8 +1,9 @@
 """One client's connection, on aiohttp's own server protocol.
 
-aiohttp parses heads, queues pipelined requests, keeps connections alive and drains them. Its
-request and response objects are replaced by the two small ones here: `Inbound` is what a parsed
-head becomes, and `Finished` tells aiohttp's loop that the answer has been written.
+aiohttp parses heads, keeps connections alive and closes them. A head without a body that comes to
+an idle connection is answered at once where that can be, else in a turn: a task of its own, while
+which what else comes is held. What has a body, is pipelined, ends its connection or is of HTTP/1.0
+goes to aiohttp's loop, which queues and drains it. All meet in `Desk.handle`.
 
 - A head that has begun must end within `head_timeout` and within `max_head` bytes.
 - Writing waits while the client does not read; one that reads nothing at all is cut off.
@@ -10,17 +11,16 @@ head becomes, and `Finished` tells aiohttp's loop that the answer has been writt
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpVersion11, StreamWriter
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
 from proxy.http.accelerator import Accelerator, Row
+from proxy.http.inbound import CLOSE, Finished, Inbound
 from proxy.http.patience import Patience, Watch
 from proxy.http.private_names import SHORT, OpenHandler
 
@@ -31,64 +31,12 @@ MAX_FIELD = 16 * 1024
 that was broken and nothing else that tells a long target (414) from a long field (431)."""
 MAX_FIELDS = 128
 HEAD_END = b"\r\n\r\n"
+MOST_HELD = 64 * 1024
+"""Bytes that are held before a client is read no further."""
 GIVEN_UP = 16
 """Unknown heads in a row after which only one in so many is looked up: this client varies them."""
 ONE_WRITE = 64 * 1024
 """Up to how many bytes head and body are copied into one buffer rather than written as two."""
-
-
-class Finished:
-    """Stands where aiohttp's loop expects a response, when all of it has been written."""
-
-    __slots__ = ("keep_alive",)
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
-
-    async def prepare(self, inbound: "Inbound") -> None:
-        """Write the head: it has been."""
-
-    async def write_eof(self) -> None:
-        """Write the end: it has been."""
-
-
-KEEP = Finished(keep_alive=True)
-CLOSE = Finished(keep_alive=False)
-
-
-class Inbound:
-    """A parsed head with its body to come: what aiohttp's loop takes for a request."""
-
-    __slots__ = ("_task", "body", "connection", "message", "writer")
-
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        body: StreamReader,
-        connection: "Connection",
-        writer: AbstractStreamWriter,
-        task: "asyncio.Task[None]",
-    ) -> None:
-        """Take what `web.Server` hands to its request factory."""
-        self.message = message
-        self.body = body
-        self.connection = connection
-        self.writer = writer
-        self._task = task
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a body follows the head, be it empty."""
-        return self.body is not EMPTY_PAYLOAD
-
-    def _cancel(self, error: BaseException) -> None:
-        """Break the body: aiohttp's loop calls this when the client has gone."""
-        if self.body is not EMPTY_PAYLOAD:
-            self.body.set_exception(error)
-
-    def _finish(self) -> None:
-        """Say that the answer has been written: aiohttp's loop calls this, and then goes back."""
-        self.connection.settled = SHORT
 
 
 class Desk(Protocol):
@@ -104,10 +52,12 @@ class Desk(Protocol):
         """Return what knows heads, in the state of now; None: there is none."""
         ...
 
-    def at_once(
-        self, connection: "Connection", message: RawRequestMessage, head: bytes | None
-    ) -> bool:
+    def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
         """Answer a request without a body, if that takes no waiting; `head` is all of its head."""
+        ...
+
+    async def handle(self, inbound: Inbound) -> Finished:
+        """Answer a request, waiting for whatever that needs."""
         ...
 
     def refuse(self, connection: "Connection", problem: Problem) -> None:
@@ -126,6 +76,7 @@ class Connection(OpenHandler):
         "_held",
         "_last",
         "_row",
+        "_turn",
         "_unknown",
         "peer",
         "port",
@@ -159,7 +110,9 @@ class Connection(OpenHandler):
         self._unknown = 0
         """Heads in a row that the accelerator did not know."""
         self._held = b""
-        """What came before aiohttp's loop was back."""
+        """What came during a turn, or before aiohttp's loop was back."""
+        self._turn: asyncio.Task[None] | None = None
+        """The request that is answered beside aiohttp's loop."""
         self.settled = SHORT
         """Whether no request is under way, be aiohttp's loop back or not."""
         self.peer = ""
@@ -186,12 +139,23 @@ class Connection(OpenHandler):
         """End."""
         self._stop_head_clock()
         self._held = b""
+        if self._turn is not None:
+            self._turn.cancel()
         super().connection_lost(exc)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's shape
+        """Let the turn end, for `timeout` seconds at most; then close."""
+        if self._turn is not None:
+            began = self._loop.time()
+            await asyncio.wait((self._turn,), timeout=timeout)
+            if timeout is not None:
+                timeout = max(0.0, began + timeout - self._loop.time())
+        await super().shutdown(timeout)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in: by the accelerator, else at once, else by aiohttp's loop."""
-        if self._held and data:
-            self._held += data
+        if (self._held or self._turn is not None) and data:
+            self._hold(data)
         elif not (data == self._last and self._between and self._repeated()):
             self._take_in(data, waits=True)
 
@@ -203,6 +167,9 @@ class Connection(OpenHandler):
         """
         rest = data
         while rest:
+            if self._turn is not None:
+                self._hold(rest)
+                break
             if self._between:
                 if waits and self.settled and not self.is_parked():
                     self._held = rest
@@ -218,9 +185,17 @@ class Connection(OpenHandler):
         if self.reading is not None and self.is_garbled():
             self.reading.set_exception(RequestPayloadError("not framed as HTTP"))
 
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes too soon; a client that goes on and on is not read meanwhile."""
+        self._held += data
+        if len(self._held) > MOST_HELD and self.transport is not None:
+            self.transport.pause_reading()
+
     def _take_held(self) -> None:
         held, self._held = self._held, b""
         if held and self.transport is not None:
+            if len(held) > MOST_HELD:
+                self.transport.resume_reading()
             self._take_in(held, waits=False)
 
     def _by_heads(self, data: bytes) -> bytes:
@@ -282,18 +257,42 @@ class Connection(OpenHandler):
         except HttpProcessingError as error:
             self._refuse(_parse_problem(error.code, error))
             return
-        if (
-            len(parsed) == 1
-            and parsed[0][1] is EMPTY_PAYLOAD
-            and data.endswith(HEAD_END)
-            and self._desk.at_once(self, parsed[0][0], data if whole and self._learns() else None)
-        ):
-            self.count_answered(1, parsed=True)
-            self._between = True
-            return
+        if len(parsed) == 1 and parsed[0][1] is EMPTY_PAYLOAD and data.endswith(HEAD_END):
+            inbound = Inbound(parsed[0][0], EMPTY_PAYLOAD, self)
+            if self._desk.at_once(inbound, data if whole and self._learns() else None):
+                self.count_answered(1, parsed=True)
+                self._between = True
+                return
+            if self._takes_turns(inbound):
+                self.count_answered(1, parsed=True)
+                self._between = True
+                self._turn = self._loop.create_task(self._take_turn(inbound))
+                return
         self.settled = False
         self.hand_over(parsed)
         self._between = self.ended_with_a_head(data)
+
+    def _takes_turns(self, inbound: Inbound) -> bool:
+        message = inbound.message
+        return (
+            not message.should_close
+            and not message.upgrade
+            and message.method != "CONNECT"
+            and message.version == HttpVersion11
+        )
+
+    async def _take_turn(self, inbound: Inbound) -> None:
+        """Answer one request; then go on with what came meanwhile, or close."""
+        finished = CLOSE
+        try:
+            finished = await self._desk.handle(inbound)
+        finally:
+            self._turn = None
+            if finished.keep_alive and self.awaits_head():
+                self.count_answered(0, parsed=False)
+                self._take_held()
+            else:
+                self.force_close()
 
     def _learns(self) -> bool:
         return self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
@@ -345,17 +344,14 @@ class Connection(OpenHandler):
             for part in parts:
                 transport.write(part)
 
-    async def drain(self, wait: Callable[[], Awaitable[None]]) -> bool:
-        """Wait until the client has read most of what was written; False where it has gone.
-
-        `wait` is the stream writer's `drain`.
-        """
+    async def drain(self) -> bool:
+        """Wait until the client has read most of what was written; False where it has gone."""
         transport = self.transport
         if transport is None:
             return False
         watch = Watch(transport, self._desk.patience.sending, self._loop)
         try:
-            await wait()
+            await StreamWriter(self, self._loop).drain()
         except ConnectionError:
             return False
         finally:

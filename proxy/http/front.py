@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
+from aiohttp.http import HttpVersion10, HttpVersion11
 
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
@@ -22,8 +22,9 @@ from proxy.http.accelerator import Accelerator, H, Hits
 from proxy.http.answers import Wire, accepts_gzip
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
-from proxy.http.connection import CLOSE, Connection, Finished, Inbound
+from proxy.http.connection import Connection
 from proxy.http.heads import decoded
+from proxy.http.inbound import CLOSE, Finished, Inbound
 from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
 from proxy.http.targets import parse_host, parse_target
@@ -85,7 +86,7 @@ class Front:
         self._under_way = 0
         self._draining = False
         self._loop = asyncio.get_running_loop()
-        handler: Any = self._handle  # ours is no StreamResponse, but all that is asked of one
+        handler: Any = self.handle  # ours is no StreamResponse, but all that is asked of one
         self._server = web.Server(handler, request_factory=Inbound, handler_cancellation=True)  # type: ignore[arg-type]  # likewise: no BaseRequest
 
     def accept(self) -> Connection:
@@ -128,15 +129,14 @@ class Front:
         if self._accelerator is not None:
             self._accelerator.gather()
 
-    def at_once(
-        self, connection: Connection, message: RawRequestMessage, head: bytes | None
-    ) -> bool:
+    def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
         """Answer a request without a body, if it is a known hit; `head` is all of its head."""
+        message, connection = inbound.message, inbound.connection
         if message.method != "GET" or message.should_close or message.upgrade or self._draining:
             return False
         if message.version != HttpVersion11:
             return False
-        request = self._request(message, connection, None)
+        request = inbound.request = self._request(inbound)
         handle = None if isinstance(request, Answer) else self._flow.known(request)
         if handle is None or isinstance(request, Answer):
             return False
@@ -166,7 +166,8 @@ class Front:
 
     # ── one request ──
 
-    async def _handle(self, inbound: Inbound) -> Finished:
+    async def handle(self, inbound: Inbound) -> Finished:
+        """Answer a request; cancelled where its client goes."""
         if self._under_way >= self._bounds.max_requests or self._draining:
             return await self._say(inbound, _BUSY if not self._draining else _LEAVING)
         self._under_way += 1
@@ -177,7 +178,7 @@ class Front:
 
     async def _answer(self, inbound: Inbound) -> Finished:
         body = self._body(inbound) if inbound.has_body else None
-        request = self._request(inbound.message, inbound.connection, inbound)
+        request = inbound.request or self._request(inbound)
         if isinstance(request, Answer):
             return await self._say(inbound, request)
         if body is not None and (problem := body.refused()) is not None:
@@ -213,10 +214,9 @@ class Front:
     def _body(self, inbound: Inbound) -> RequestBody:
         return RequestBody(inbound, self._bounds.max_body, self.patience.body)
 
-    def _request(
-        self, message: RawRequestMessage, connection: Connection, inbound: Inbound | None
-    ) -> Request | Answer:
+    def _request(self, inbound: Inbound) -> Request | Answer:
         """Return what a head asks, or why it cannot be asked."""
+        message, connection = inbound.message, inbound.connection
         if message.method == "CONNECT":
             return _refused(_NO_TUNNEL)
         target = parse_target(message.path)
@@ -243,8 +243,8 @@ class Front:
             connection.port,
             who.client,
             None,
-            inbound is not None and inbound.has_body,
-            None if inbound is None else self._wire.informer(inbound),
+            inbound.has_body,
+            self._wire.informer(inbound),
             connection.secure,
         )
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Request
-from proxy.http.connection import Finished, Inbound
+from proxy.http.inbound import Finished, Inbound
 from proxy.http.patience import Patience
 from tests.http.conftest import Standing, standing, until, whole
 from tests.http.known_hits import entry, hit
@@ -100,13 +100,14 @@ async def test_who_asks_before_the_loop_is_back_comes_to_the_short_way(
     known = hit(entry())
     house.flow.hit = lambda request: known if request.path == "/a" else None
     handled = []
-    handle = house.front._handle
+    handle = house.front.handle
 
     async def counted(inbound: Inbound) -> Finished:
         handled.append(inbound.message.path)
         return await handle(inbound)
 
     monkeypatch.setattr(house.front._server, "request_handler", counted)
+    monkeypatch.setattr(house.front, "handle", counted)
     connection = house.front.accept()
     pipe = Pipe(connection)
     connection.connection_made(pipe)
