@@ -50,6 +50,10 @@ class Cache:
         """Return what the first level holds, without waiting."""
         return self._first_level.get(key)
 
+    async def read(self, key: str, now: float) -> Entry | None:
+        """Return what is stored under the key itself: an entry, or an index of variants."""
+        return await self._read(key, now)
+
     async def stored(self, key: str, now: float, *, anew: bool = False) -> tuple[Entry, ...]:
         """Return every variant that is stored under a primary key.
 

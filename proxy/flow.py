@@ -95,6 +95,15 @@ class Flow:
             self.recording.record(hit.asked)
         return answer
 
+    async def again_from_store(self, hit: Hit) -> Answer | None:
+        """Do the same for a hit that only the store has."""
+        parts, began = self._parts, self._parts.time()
+        entry = await parts.cache.read(hit.entry.key, parts.now())
+        answer = parts.hits.answer_from(hit, entry, parts.now(), parts.time() - began)
+        if self.recording is not None and answer is not None:
+            self.recording.record(hit.asked)
+        return answer
+
     @property
     def changes(self) -> Changes:
         """Counts whatever could end a known hit before its time."""

@@ -3,6 +3,8 @@
 A request that says nothing special (no condition, range, cache directive, credential) is answered
 again as the last one like it was, for as long as the entry in the first level is the very same and
 fresh: the answer is made anew once a second, when Age and RateLimit change, and shared in between.
+Where the first level does not hold the entry (it is small, or off), the store is asked each time;
+what it gives is the very same as long as nothing else was stored (`store.decoded`).
 Nothing is decided here: what is not known, or not so any more, goes the ordinary way, which is
 where it is learnt. Under `obey` nothing is learnt (any field may select a variant).
 
@@ -10,7 +12,8 @@ What an answer depends on, and where that stands:
     listener, Host, target, Accept, fields that an endpoint keys    `_Head`
     the client, where it is a configured one                        never learnt
     configuration                                                   `configure()` at each reload
-    the entry                                                       looked up again, each time
+    the entry                                                       looked up again, each time,
+                                                                    in the store where need be
     time                                                            `Hit.until`
 """
 
@@ -36,6 +39,10 @@ MOST: Final = 65_536
 _OBJECTS: Final = 1536
 """Bytes that a hit takes beside its texts: the request, what it met, the answer of the moment."""
 
+MOST_PASSING: Final = 1024
+MOST_PASSING_BYTES: Final = 8 * 1024 * 1024
+"""Known heads, and bytes of the entries they stand for, that the first level does not hold."""
+
 LONGEST: Final = 2048
 """Characters of a target that is worth knowing."""
 
@@ -57,8 +64,8 @@ class Hit:
     """A request that is known, and its answer as of now: a form of the entry that it is from."""
 
     __slots__ = (
-        "_forget", "answer", "asked", "counter", "depends_on", "entry", "head", "heat", "size",
-        "until",
+        "_forget", "answer", "asked", "counter", "depends_on", "entry", "head", "heat", "passing",
+        "size", "until",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +79,8 @@ class Hit:
         forget: Callable[["Hit"], None] | None = None,
     ) -> None:
         self.head = head
+        self.passing = False
+        """The first level does not hold its entry: the store must be asked for it."""
         self._forget = forget
         self.size = 4 * (len(asked.request.path) + len(asked.request.query)) + _OBJECTS
         """Bytes beside the entry."""
@@ -111,6 +120,8 @@ class Hits:
         self._accounts = accounts
         self._observer = observer
         self._known: OrderedDict[_Head, Hit] = OrderedDict()
+        self._passing: OrderedDict[_Head, Hit] = OrderedDict()
+        self._passing_bytes = 0
         self._keyed: frozenset[str] = frozenset()
         self._special = _SPECIAL
 
@@ -119,6 +130,8 @@ class Hits:
         self.changes.count += 1
         for hit in tuple(self._known.values()):
             self._forget(hit)
+        self._passing.clear()
+        self._passing_bytes = 0
         keyed, special = {"accept"}, set(_SPECIAL)
         for upstream in upstreams:
             special |= upstream.private_headers | upstream.secret_headers
@@ -131,18 +144,21 @@ class Hits:
     def find(self, request: Request) -> Hit | None:
         """Return the hit that a request is known to be; whether it is one now, `answer` says."""
         head = self._head(request)
-        return None if head is None else self._known.get(head)
+        return None if head is None else self._known.get(head) or self._passing.get(head)
 
     def answer(self, hit: Hit, now: float) -> Answer | None:
         """Return the answer as of `now`, and count it; None: not a hit any more."""
-        if hit.depends_on is not self._keyed:
-            return None
-        entry = self._first_level.get(hit.entry.key)
-        if entry is hit.entry:
+        return self.answer_from(hit, self._first_level.get(hit.entry.key), now)
+
+    def answer_from(
+        self, hit: Hit, entry: Entry | None, now: float, took: float = 0.0
+    ) -> Answer | None:
+        """Return the answer from what is stored for it, which it `took` so many seconds to get."""
+        if entry is hit.entry and hit.depends_on is self._keyed:
             if hit.heat is not None:
                 hit.heat.hits += 1
             if now < hit.until:
-                hit.counter.hit(entry.initial_age + now - entry.received_at)
+                hit.counter.hit(entry.initial_age + now - entry.received_at, took)
                 return hit.answer
             age, most = entry.age(now), hit.asked.match.endpoint.max_age
             ttl = self._accounts.stretches.lifetimes(hit.asked.match, entry, now).ttl
@@ -150,7 +166,7 @@ class Hits:
             if left > 0:
                 hit.answer = self._accounts.entry(hit.asked, entry, Verdict.HIT, now)
                 hit.until = now + min(1.0 - age % 1.0, left)
-                hit.counter.hit(age)
+                hit.counter.hit(age, took)
                 return hit.answer
         return None
 
@@ -166,8 +182,6 @@ class Hits:
         entry, request = answer.entry, asked.request
         if entry is None or answer.account.verdict is not Verdict.HIT:
             return
-        if self._first_level.get(entry.key) is not entry:
-            return  # it is not held here: it would not be found again
         if answer.account.detail not in _PLAIN:
             return
         if asked.match.endpoint.policy is Policy.OBEY or request.client.name:
@@ -183,6 +197,10 @@ class Hits:
         if request.inform is not None:  # it would keep the client's connection with the hit
             asked = replace(asked, request=replace(request, inform=None))
         hit = Hit(asked, entry, counter, self._keyed, heat, head, self._forget)
+        self._unpass(head)
+        if self._first_level.get(entry.key) is not entry:
+            self._pass(hit)
+            return
         self._known[head] = hit  # before it is kept: it may hear at once that it is gone
         self._forms.keep(entry, hit)
         while len(self._known) > MOST:
@@ -192,6 +210,18 @@ class Hits:
         if self._known.get(hit.head) is hit:
             del self._known[hit.head]
         self._forms.drop(hit.entry, hit)
+
+    def _pass(self, hit: Hit) -> None:
+        hit.passing = True
+        self._passing[hit.head] = hit
+        self._passing_bytes += len(hit.entry.body) + hit.size
+        while len(self._passing) > MOST_PASSING or self._passing_bytes > MOST_PASSING_BYTES:
+            self._unpass(next(iter(self._passing)))
+
+    def _unpass(self, head: _Head) -> None:
+        hit = self._passing.pop(head, None)
+        if hit is not None:
+            self._passing_bytes -= len(hit.entry.body) + hit.size
 
     def _head(self, request: Request) -> _Head | None:
         """Return all of a request that its answer may depend on; None: the ordinary way."""

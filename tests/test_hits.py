@@ -185,3 +185,80 @@ async def test_hits_are_bounded_in_number(house: House, monkeypatch: pytest.Monk
     quick = [house.flow.at_once(asking(query=f"ids={name}")) is not None for name in "abcd"]
 
     assert [False, True, True, True] == quick
+
+
+@pytest.fixture
+async def shallow() -> AsyncIterator[House]:
+    """A house whose first level holds nothing: all that it has is in the store."""
+    built = House()
+    built.first_level.put = lambda _: None  # type: ignore[method-assign]
+    yield built
+    await built.close()
+
+
+async def test_what_only_the_store_has_is_known_too(shallow: House) -> None:
+    """It is not answered at once: the store is asked; then as the ordinary way does."""
+    await known(shallow)
+    hit = shallow.flow.known(asking())
+    assert hit is not None
+    assert hit.passing
+    assert shallow.flow.again(hit) is None
+
+    for step in (0.0, 0.4, 30.0, 28.8):
+        shallow.clock += step
+        hit = shallow.flow.known(asking())
+        assert hit is not None
+        again = await shallow.flow.again_from_store(hit)
+        assert same(again, await shallow.flow.serve(asking(), None)), shallow.clock
+
+    hit = shallow.flow.known(asking())
+    assert hit is not None
+    shallow.clock += 0.8
+    assert await shallow.flow.again_from_store(hit) is None, "its time is over"
+
+
+@pytest.mark.parametrize("what", ["gone", "another", "reload"])
+async def test_the_store_has_the_last_word(shallow: House, what: str) -> None:
+    """What was removed or replaced there, or configured anew, is no known hit any more."""
+    await known(shallow)
+    hit = shallow.flow.known(asking())
+    assert hit is not None
+    entries = shallow.store.level.entries
+    [key] = entries
+    if what == "gone":
+        del entries[key]
+    elif what == "another":
+        entries[key] = replace(entries[key], body=b"newer")
+    else:
+        shallow.flow.configure(shallow.flow.routes)
+
+    assert await shallow.flow.again_from_store(hit) is None
+    if what == "reload":
+        assert shallow.flow.known(asking()) is None
+
+
+async def test_what_passes_is_bounded(shallow: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in bytes; the oldest goes, and what is held here now is not among it."""
+    monkeypatch.setattr("proxy.hits.MOST_PASSING", 2)
+    for number in range(3):
+        for _ in range(2):
+            await shallow.flow.serve(asking(query=f"ids={number}"), None)
+    found = [shallow.flow.known(asking(query=f"ids={number}")) for number in range(3)]
+    assert [hit is not None for hit in found] == [False, True, True]
+
+    monkeypatch.setattr("proxy.hits.MOST_PASSING_BYTES", 1)
+    await shallow.flow.serve(asking(query="ids=2"), None)
+    assert all(shallow.flow.known(asking(query=f"ids={number}")) is None for number in range(3))
+
+
+async def test_what_comes_to_be_held_passes_no_more(shallow: House) -> None:
+    """Once the first level holds the entry, its hits are answered at once."""
+    await known(shallow)
+    del shallow.first_level.put
+    await known(shallow)
+
+    hit = shallow.flow.known(asking())
+
+    assert hit is not None
+    assert not hit.passing
+    assert shallow.flow.again(hit) is not None

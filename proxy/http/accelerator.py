@@ -62,6 +62,8 @@ class Handle(Protocol):
     """the time of the entries' clock up to which it is the answer, if nothing changes."""
     depends_on: frozenset[str]
     """Lower-case names of the request fields that its answer may depend on."""
+    passing: bool
+    """The first level does not hold its entry."""
 
 
 H = TypeVar("H", bound=Handle)

@@ -24,7 +24,7 @@ from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
 from proxy.http.connection import Connection
 from proxy.http.heads import decoded
-from proxy.http.inbound import CLOSE, Finished, Inbound
+from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
 from proxy.http.targets import parse_host, parse_target
@@ -34,6 +34,10 @@ _HTTP_1_0 = HttpVersion10
 
 class Flow(Hits[H], Protocol[H]):
     """What the front asks of the house: of each request, and first whether it is a known hit."""
+
+    async def again_from_store(self, handle: H) -> Answer | None:
+        """Return the answer of a known hit that only the store has, and count it."""
+        ...
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:
         """Answer a request. `body` is its body, unread; None where it has none."""
@@ -132,16 +136,17 @@ class Front:
     def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
         """Answer a request without a body, if it is a known hit; `head` is all of its head."""
         message, connection = inbound.message, inbound.connection
-        if message.method != "GET" or message.should_close or message.upgrade or self._draining:
+        if message.method != "GET" or message.version != HttpVersion11 or self._draining:
             return False
-        if message.version != HttpVersion11:
+        if message.should_close or message.upgrade:
             return False
         request = inbound.request = self._request(inbound)
         handle = None if isinstance(request, Answer) else self._flow.known(request)
         if handle is None or isinstance(request, Answer):
             return False
         gzip = accepts_gzip(message)
-        if not self._wire.ready(handle.entry, wants_gzip=gzip):
+        if handle.passing or not self._wire.ready(handle.entry, wants_gzip=gzip):
+            inbound.known = handle if handle.passing else None
             return False
         answer = self._flow.again(handle)
         made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
@@ -184,6 +189,8 @@ class Front:
         if body is not None and (problem := body.refused()) is not None:
             return await self._say(inbound, _refused(problem))
         try:
+            if inbound.known is not None and await self._again_from_store(inbound):
+                return KEEP
             answer = await self._flow.serve(request, body)
         except BodyError as error:
             return await self._say(inbound, _refused(error.problem))
@@ -193,6 +200,20 @@ class Front:
         if body is not None and body.broken is not None:
             return await self._say(inbound, _refused(body.broken))
         return await self._send(inbound, answer)
+
+    async def _again_from_store(self, inbound: Inbound) -> bool:
+        """Answer a known hit that only the store has; False: it is none any more."""
+        gzip, connection = accepts_gzip(inbound.message), inbound.connection
+        if self._draining or not self._wire.ready(inbound.known.entry, wants_gzip=gzip):
+            return False
+        answer = await self._flow.again_from_store(inbound.known)
+        made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
+        if made is None:
+            return False
+        connection.write_all(list(made))
+        if connection.writing_paused:
+            await connection.drain()
+        return True
 
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""

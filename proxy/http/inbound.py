@@ -6,7 +6,7 @@ these two for its own request and response.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.abc import AbstractStreamWriter
@@ -42,7 +42,7 @@ CLOSE = Finished(keep_alive=False)
 class Inbound:
     """A parsed head with its body to come: what aiohttp's loop takes for a request."""
 
-    __slots__ = ("_task", "body", "connection", "message", "request")
+    __slots__ = ("_task", "body", "connection", "known", "message", "request")
 
     def __init__(
         self,
@@ -59,6 +59,8 @@ class Inbound:
         self.connection = connection
         self.request: Request | Answer | None = None
         """What it asks, or why that cannot be asked; None: nobody has looked yet."""
+        self.known: Any = None
+        """The hit that it is known to be, if only the store has it."""
         self._task = task
 
     @property

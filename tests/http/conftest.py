@@ -49,6 +49,7 @@ class KnownHit:
     times: int = 0
     until: float = 0.0
     """Always over: each time it is asked for anew."""
+    passing: bool = False
 
     def again(self) -> Answer | None:
         self.times += self.answer is not None
@@ -73,6 +74,9 @@ class WrittenFlow:
         return self.hit(request) if self.hit is not None else None
 
     def again(self, hit: "KnownHit") -> Answer | None:
+        return hit.again()
+
+    async def again_from_store(self, hit: "KnownHit") -> Answer | None:
         return hit.again()
 
     async def serve(self, request: Request, body: AsyncIterator[bytes] | None) -> Answer:

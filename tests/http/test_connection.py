@@ -140,3 +140,63 @@ async def test_what_is_held_of_a_lost_connection_is_forgotten(house: Standing) -
     connection.connection_lost(None)
     await turns(10)
     assert house.flow.asked == []
+
+
+async def test_a_hit_of_the_store_is_written_as_any_other(house: Standing) -> None:
+    """What was known and is no more goes on the ordinary way, and is answered once."""
+    known = hit(entry(), passing=True)
+    house.flow.hit = lambda _: known
+    async with house.raw() as client:
+        heard = await client.ask(KNOWN)
+        assert (heard.first("x-cache"), heard.body) == ("HIT", b"hello")
+        known.answer = None
+        assert (await client.ask(KNOWN)).status == 200
+    assert [asked.path for asked in house.flow.asked] == ["/a"]
+
+
+async def test_what_comes_during_a_turn_waits_for_its_end(house: Standing) -> None:
+    """Answers keep the order of the requests; a client that goes on and on is not read."""
+    going = asyncio.Event()
+
+    async def slow(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        await going.wait()
+        return whole(request.path.encode())
+
+    house.flow.answer = slow
+    connection = house.front.accept()
+    pipe = Pipe(connection)
+    connection.connection_made(pipe)
+    await turns(3)
+    connection.data_received(GET)
+    await turns(3, lambda: bool(house.flow.asked))
+    for number in range(40):
+        connection.data_received(b"GET /%d HTTP/1.1\r\nHost: P\r\n\r\n" % number)
+    connection.data_received(b"POST /b HTTP/1.1\r\nHost: P\r\nContent-Length: 1\r\n\r\n")
+    connection.data_received(b"!")
+    assert len(house.flow.asked) == 1
+    going.set()
+    await turns(2000, lambda: pipe.heard.count(b"HTTP/1.1 200") == 42)
+    assert [asked.path for asked in house.flow.asked] == [
+        "/x",
+        *(f"/{number}" for number in range(40)),
+        "/b",
+    ]
+
+
+async def test_shutting_down_lets_a_turn_end(house: Standing) -> None:
+    """It is answered, told that the connection ends, and closed."""
+    going = asyncio.Event()
+
+    async def slow(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        going.set()
+        await asyncio.sleep(0.02)
+        return whole(b"in time")
+
+    house.flow.answer = slow
+    async with house.raw() as client:
+        client.writer.write(GET)
+        await going.wait()
+        await house.front.close(5)
+        heard = await client.hear()
+        assert (heard.body, heard.first("connection")) == (b"in time", "close")
+        assert await client.rest() == b""
