@@ -233,8 +233,11 @@ class Calls:
         if said.hold is not None:
             hold = HoldObservation(call.bill.upstream, said.hold.reason, said.hold.seconds)
             self._parts.observer.observe_hold(hold)
-        # Waited for, not awaited: its error is the group's to tell, and takes nobody's answer.
-        await asyncio.wait((self._settle(receipt, self._settled(exchange, said)),))
+        settled = self._settled(exchange, said)
+        if said.hold is None:
+            self._settle(receipt, settled)
+        else:  # waited for, not awaited: an error is the group's to tell, and takes nobody's answer
+            await asyncio.wait((self._parts.tasks.start(self._held(receipt, settled), "settle"),))
         return said
 
     def _note(self, call: Call, receipt: Receipt, exchange: Exchange) -> None:
@@ -258,12 +261,13 @@ class Calls:
             date=own_date(exchange.fields, self._parts.wall()),
         )
 
-    def _settle(self, receipt: Receipt, settled: Settled) -> asyncio.Task[None]:
-        async def settle() -> None:
-            await self._parts.ledger.settle(receipt, settled)
-            self._parts.queues.changed(receipt.bill.upstream)
+    def _settle(self, receipt: Receipt, settled: Settled) -> None:
+        """Settle behind the answer."""
+        self._parts.ledger.settle_soon(receipt, settled, self._parts.queues.changed)
 
-        return self._parts.tasks.start(settle(), "settle")
+    async def _held(self, receipt: Receipt, settled: Settled) -> None:
+        await self._parts.ledger.settle(receipt, settled)
+        self._parts.queues.changed(receipt.bill.upstream)
 
 
 def _observation(call: Call, result: Answered | Failed | None, duration: float) -> CallObservation:

@@ -138,6 +138,12 @@ class Ledger(Protocol):
         """Say how the exchange ended. A receipt never settled counts as spent when booked."""
         ...
 
+    def settle_soon(
+        self, receipt: Receipt, settled: Settled, counted: Callable[[str], None]
+    ) -> None:
+        """Say it behind the answer; `counted` is told the upstream when it is done."""
+        ...
+
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""
         ...

@@ -100,6 +100,8 @@ class OpenLedger:
     spent: list[Bill] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     held: float = 0.0
+    tasks: Tasks = field(default_factory=lambda: Tasks(lambda *_: None))
+    """Where settlements run."""
 
     async def spend(self, bill: Bill) -> Granted | Denied:
         cost = sum(charge.cost for charge in bill.charges)
@@ -116,6 +118,15 @@ class OpenLedger:
             self.tokens += sum(charge.cost for charge in receipt.bill.charges)
         if settled.hold is not None:
             self.held = settled.hold.seconds or settled.hold.first
+
+    def settle_soon(
+        self, receipt: Receipt, settled: Settled, counted: Callable[[str], None]
+    ) -> None:
+        async def settle() -> None:
+            await self.settle(receipt, settled)
+            counted(receipt.bill.upstream)
+
+        self.tasks.start(settle(), "settle")
 
     def levels(self, _upstream: str) -> tuple[Level, ...]:
         return (Level("minute", "minute", 30, len(self.spent), 60.0),)
@@ -239,6 +250,7 @@ class House:
         self.errors: list[BaseException] = []
         self.tasks = Tasks(lambda _, error: self.errors.append(error))
         self.ledger = ledger or OpenLedger()
+        self.ledger.tasks = self.tasks
         self.provider = ScriptedUpstream(lambda: self.clock)
         self.store = store or DictStore()
         self.first_level = DictLevel()

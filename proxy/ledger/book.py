@@ -92,6 +92,8 @@ class Book:
         """Take the clocks: seconds since boot, and Unix time."""
         self.spender = secrets.token_hex(6)
         """This process, among all that spend."""
+        self.longest = 0.0
+        """Seconds that any answer takes at the longest."""
         self._boottime = boottime
         self._wall = wall
         self._limits: dict[str, dict[str, Limit]] = {}
@@ -188,6 +190,7 @@ class Book:
         known = self._limits.setdefault(bill.upstream, {})
         for charge in bill.charges:
             known[charge.bucket] = charge.limit
+        self.longest = max(self.longest, bill.answer_within)
         rules = {charge.bucket: self.rule(charge.limit, wall) for charge in bill.charges}
         began = [self._rules[charge.limit][0] for charge in bill.charges]
         terms = Terms(

@@ -18,6 +18,7 @@ from proxy.core.rules import Rule
 from proxy.core.spending import Bill, Granted, Level, Outlook, Receipt, Settled
 from proxy.core.transfers import Carried
 from proxy.ledger.book import Book, Limits, lost
+from proxy.ledger.gathering import Told
 from proxy.ledger.questions import Adjust, Look, Prune, Question, Result, Settle, Spend, given_back
 from proxy.tasks import Tasks
 
@@ -46,6 +47,10 @@ class Desk(ABC):
             BackendError: where the counts lie cannot be reached or read.
 
         """
+
+    @abstractmethod
+    def _put_soon(self, question: Settle, told: Told, *, now: bool) -> None:
+        """Have a question answered whose answer nobody waits for, `now` or a moment later."""
 
     @abstractmethod
     async def _names(self, upstream: str) -> tuple[str, ...]:
@@ -91,6 +96,30 @@ class Desk(ABC):
         bill = receipt.bill
         ending = self.book.ending(receipt, settled)
         await self._settle(Settle(bill.upstream, ending, self.book.rules_of(ending, bill)))
+
+    def settle_soon(
+        self, receipt: Receipt, settled: Settled, counted: Callable[[str], None]
+    ) -> None:
+        """Say how the exchange ended, with what next goes to the ledger: nobody waits for it.
+
+        `counted` is told the upstream when that is done: its counts may stand better than they did.
+        """
+        if not self.book.closes(receipt):
+            return
+        ending = self.book.ending(receipt, settled)
+        question = Settle(receipt.bill.upstream, ending, self.book.rules_of(ending, receipt.bill))
+
+        def told(error: Exception | None) -> None:
+            if isinstance(error, BackendError):
+                self._settle_alone(question, error)
+            elif error is not None:
+                _log.error("task_failed", task="settle", error=error)
+            counted(question.upstream)
+
+        # A refund, a hold and the end of a probe are what others wait for.
+        self._put_soon(
+            question, told, now=not settled.sent or settled.hold is not None or receipt.probe
+        )
 
     def levels(self, upstream: str) -> tuple[Level, ...]:
         """Return how the upstream's counts stand, as last known here; makes no call."""

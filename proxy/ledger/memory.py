@@ -7,7 +7,8 @@ from proxy.core import limits
 from proxy.core.limits import Account
 from proxy.ledger.book import Limits
 from proxy.ledger.desk import Desk
-from proxy.ledger.questions import Question, Result, answered
+from proxy.ledger.gathering import Told
+from proxy.ledger.questions import Question, Result, Settle, answered
 
 
 class MemoryLedger(Desk):
@@ -36,6 +37,14 @@ class MemoryLedger(Desk):
         return tuple(self._accounts.get(upstream, Account()).counts)
 
     async def _put(self, question: Question) -> Result:
+        return self._answered(question)
+
+    def _put_soon(self, question: Settle, told: Told, *, now: bool) -> None:
+        del now
+        self._answered(question)
+        told(None)
+
+    def _answered(self, question: Question) -> Result:
         upstream = question.upstream
         stored = self._accounts.get(upstream, Account())
         account, moment = limits.opened(stored, self._boottime(), self._wall())

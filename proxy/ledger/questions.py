@@ -1,6 +1,6 @@
 """What a ledger can be asked, and how the arithmetic answers it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias, assert_never
 
 from msgspec import Struct
@@ -76,6 +76,14 @@ Result: TypeAlias = tuple[Decision | None, Account, Moment]
 def buckets(questions: Iterable[Question]) -> tuple[str, ...]:
     """Return the buckets that questions are about, in a fixed order."""
     return tuple(sorted({bucket for question in questions for bucket in question.rules}))
+
+
+def joint(questions: Sequence[Question]) -> dict[str, Rule]:
+    """Return the rules of all buckets that questions are about."""
+    rules = questions[0].rules
+    if all(question.rules is rules for question in questions):  # of one bill, or of such as it
+        return rules
+    return {bucket: rule for question in questions for bucket, rule in question.rules.items()}
 
 
 def answered(

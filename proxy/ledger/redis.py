@@ -16,8 +16,9 @@ Rules
 import asyncio
 import errno
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from itertools import count as counter
 from pathlib import Path
 
 import msgspec
@@ -39,9 +40,9 @@ from proxy.core.transfers import Carried
 from proxy.ledger import processes, wire
 from proxy.ledger.book import Limits
 from proxy.ledger.desk import Desk
-from proxy.ledger.gathering import Gathering
+from proxy.ledger.gathering import Gathering, Told
 from proxy.ledger.notes import Notes
-from proxy.ledger.questions import Part, Question, Result, Settle, Spend, Tell, buckets
+from proxy.ledger.questions import Part, Question, Result, Settle, Spend, Tell, joint
 from proxy.ledger.share import NotYet, Share, standing
 
 _log = structlog.get_logger("ledger")
@@ -103,6 +104,8 @@ class RedisLedger(Desk):
         super().__init__(upstreams, boottime, wall)
         self._redis = redis
         self._name = f"{self.book.spender} {processes.here()}"
+        self._life, self._lives = secrets.token_hex(8), counter(1)
+        """What names a life of the ledger, if a call of ours begins it: another for each call."""
         self._namespace = namespace
         self._timeout = timeout
         self._fleet_size = fleet_size
@@ -110,7 +113,6 @@ class RedisLedger(Desk):
         self._boottime = boottime
         self._wall = wall
         self._notes = None if notes is None else Notes(notes, wall)
-        self._within = _LONGEST_ANSWER
         self._sights: dict[str, _Sight] = {}
         self._shares: dict[str, Share] = {}
         self._gatherings: dict[str, Gathering[Question, Result]] = {}
@@ -147,6 +149,8 @@ class RedisLedger(Desk):
 
     async def close(self) -> None:
         """End what is under way, and say goodbye; the connection is its owner's."""
+        for gathering in self._gatherings.values():
+            await gathering.flushed()
         await self._tasks.close()
         for upstream in tuple(self._sights):
             try:
@@ -162,19 +166,20 @@ class RedisLedger(Desk):
             if processes.has_ended(each.id.partition(" ")[2]):
                 await self._call(upstream, [Part(upstream, each.id, {})], {})
 
-    async def spend(self, bill: Bill) -> Granted | Denied:
-        """Spend all that the bill names, or nothing; of our share where the ledger is lost."""
-        self._within = max(self._within, bill.answer_within)
-        return await super().spend(bill)
-
     # ── reaching the ledger ──
 
-    async def _put(self, question: Question) -> Result:
-        gathering = self._gatherings.get(question.upstream)
+    def _put(self, question: Question) -> Awaitable[Result]:
+        return self._gathering(question.upstream).submit(question)
+
+    def _put_soon(self, question: Settle, told: Told, *, now: bool) -> None:
+        self._gathering(question.upstream).tell(question, told, now=now)
+
+    def _gathering(self, upstream: str) -> Gathering[Question, Result]:
+        gathering = self._gatherings.get(upstream)
         if gathering is None:
             gathering = Gathering(self._ask, self._orphaned, self._tasks)
-            self._gatherings[question.upstream] = gathering
-        return await gathering.submit(question)
+            self._gatherings[upstream] = gathering
+        return gathering
 
     async def _names(self, upstream: str) -> tuple[str, ...]:
         key, names, cursor = self._keys(upstream)[0], set[str](), b"0"
@@ -190,8 +195,7 @@ class RedisLedger(Desk):
             if not self._redis.up:
                 raise BackendLostError(self._redis.reason, sent=False)
             await self._tell(upstream)
-        told = {name: rule for question in questions for name, rule in question.rules.items()}
-        rules = {bucket: told[bucket] for bucket in buckets(questions)}
+        rules = joint(questions)
         decisions, account, moment = await self._call(upstream, questions, rules)
         while not decisions:
             await self._tell(upstream)
@@ -240,7 +244,7 @@ class RedisLedger(Desk):
             await asyncio.sleep(_REPEAT_AFTER)
 
     def _caller(self, upstream: str) -> wire.Caller:
-        sight, epoch = self._sights.get(upstream), secrets.token_hex(8)
+        sight, epoch = self._sights.get(upstream), f"{self._life}-{next(self._lives):x}"
         if sight is None:
             return wire.Caller(self._name, epoch=epoch)
         passed = self._boottime() - sight.asked
@@ -374,7 +378,8 @@ class RedisLedger(Desk):
         seen = self.book.seen(upstream)[0] if reached else None
         spenders = seen.head.spenders if seen else ()
         place = standing(spenders, self._name, self._fleet_size)
-        return Share(self.book.spender, seen, self._moment(upstream), place, self._within)
+        within = max(_LONGEST_ANSWER, self.book.longest)
+        return Share(self.book.spender, seen, self._moment(upstream), place, within)
 
     def _settle_alone(self, question: Settle, error: BackendError) -> None:
         share = self._shares.get(question.upstream)

@@ -9,15 +9,15 @@ Rules
 - A damaged file, or one of a newer version, is an error and never a count of nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from proxy import clock
 from proxy.backends.sqlite import Sqlite
 from proxy.ledger.book import Limits
 from proxy.ledger.desk import Desk
-from proxy.ledger.gathering import Gathering
-from proxy.ledger.questions import Question, Result
+from proxy.ledger.gathering import Gathering, Told
+from proxy.ledger.questions import Question, Result, Settle
 from proxy.ledger.states import SCHEMA, States
 
 
@@ -56,11 +56,15 @@ class SqliteLedger(Desk):
 
     async def close(self) -> None:
         """Do what was asked, and close the file."""
+        await self._gathering.flushed()
         await self.database.close()
         await self._tasks.close()
 
-    async def _put(self, question: Question) -> Result:
-        return await self._gathering.submit(question)
+    def _put(self, question: Question) -> Awaitable[Result]:
+        return self._gathering.submit(question)
+
+    def _put_soon(self, question: Settle, told: Told, *, now: bool) -> None:
+        self._gathering.tell(question, told, now=now)
 
     async def _names(self, upstream: str) -> tuple[str, ...]:
         return await self.database.write(

@@ -13,8 +13,9 @@ from proxy.core.spending import LOST, Bill, Charge, Granted, HoldFor, Report, Se
 from proxy.core.transfers import Carried
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger.desk import Desk
+from proxy.ledger.gathering import Told
 from proxy.ledger.memory import MemoryLedger
-from proxy.ledger.questions import Question, Result
+from proxy.ledger.questions import Question, Result, Settle
 from proxy.ledger.redis import RedisLedger
 from proxy.ledger.sqlite import SqliteLedger
 from tests.fixtures.redis import RedisServer, patient
@@ -73,6 +74,31 @@ async def test_a_limit_is_spent_to_the_last_token(ledger: Desk) -> None:
     assert (denied.limit, denied.hold) == ("hour", False)
     assert 3590 < denied.retry_after <= 3620
     assert _used(ledger) == {"hour": 3, "month": 6}
+
+
+async def test_what_is_settled_behind_the_answer_is_counted_once(ledger: Desk) -> None:
+    """Whoever waits for quota hears of it, and a second settlement of the receipt is none."""
+    granted, counted = await _granted(ledger), asyncio.get_running_loop().create_future()
+    other = await _granted(ledger)
+    ledger.settle_soon(granted.receipt, UNSENT, counted.set_result)
+    ledger.settle_soon(granted.receipt, UNSENT, lambda _: pytest.fail("settled twice"))
+
+    assert "up" == await asyncio.wait_for(counted, 10)
+    assert _used(ledger) == {"hour": 1, "month": 2}
+
+    ledger.settle_soon(other.receipt, ANSWERED, lambda _: None)
+    counts = {each.bucket: each.used for each in await ledger.snapshot("up")}
+
+    assert {"hour": 1, "month": 2} == {name: counts[name] for name in ("hour", "month")}
+
+
+async def test_what_is_said_behind_is_not_lost_at_the_end(ledger: Desk) -> None:
+    """A ledger that closes first counts what it was told."""
+    granted, told = await _granted(ledger), list[str]()
+    ledger.settle_soon(granted.receipt, ANSWERED, told.append)
+    await ledger.close()
+
+    assert ["up"] == told
 
 
 def _keyed(number: int) -> Bill:
@@ -223,6 +249,10 @@ class LostLedger(Desk):
 
     async def _put(self, question: Question) -> Result:
         raise BackendLostError(question.upstream)
+
+    def _put_soon(self, question: Settle, told: Told, *, now: bool) -> None:
+        del now
+        told(BackendLostError(question.upstream))
 
     async def _names(self, upstream: str) -> tuple[str, ...]:
         raise BackendLostError(upstream)

@@ -106,3 +106,68 @@ async def test_an_answer_that_comes_with_the_cancellation_is_told() -> None:
         gone.cancel()
 
     assert oracle.orphans == [(1, -1)]
+
+
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+async def test_what_nobody_waits_for_goes_along(one_at_a_time: bool) -> None:  # noqa: FBT001 - a row
+    """It travels with what is asked next, before it, as it came."""
+    oracle = Oracle()
+    oracle.open.set()
+    gathering = oracle.gathering(one_at_a_time=one_at_a_time)
+    told: list[Exception | None] = []
+    gathering.tell(1, told.append)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert oracle.batches == []
+
+    assert await gathering.submit(2) == -2
+    assert oracle.batches == [[1, 2]]
+    assert told == [None]
+
+
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+async def test_what_nobody_waits_for_goes_by_itself_after_a_moment(one_at_a_time: bool) -> None:  # noqa: FBT001 - a row
+    """Two that are told while nothing is asked share a batch; one that hurries takes its tick."""
+    oracle = Oracle()
+    oracle.open.set()
+    gathering = oracle.gathering(one_at_a_time=one_at_a_time)
+    heard: asyncio.Queue[Exception | None] = asyncio.Queue()
+    for number in (1, 2):
+        gathering.tell(number, heard.put_nowait)
+    assert [None, None] == [await asyncio.wait_for(heard.get(), 10) for _ in range(2)]
+    gathering.tell(3, heard.put_nowait, now=True)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert oracle.batches == [[1, 2], [3]]
+
+
+async def test_what_is_told_during_a_batch_waits_for_no_caller() -> None:
+    """Where only one may be under way it goes after that one, though nothing more is asked."""
+    oracle = Oracle()
+    gathering = oracle.gathering(one_at_a_time=True)
+    heard: asyncio.Queue[Exception | None] = asyncio.Queue()
+    asking = asyncio.get_running_loop().create_task(gathering.submit(1))
+    await oracle.asked.wait()
+    gathering.tell(2, heard.put_nowait)
+    gathering._moment_passed()
+    assert oracle.batches == [[1]]
+    oracle.open.set()
+
+    assert await asking == -1
+    assert await asyncio.wait_for(heard.get(), 10) is None
+    assert oracle.batches == [[1], [2]]
+
+
+async def test_what_is_told_in_vain_hears_why() -> None:
+    """The error of a batch is told to those who wait for nothing, too."""
+    oracle = Oracle()
+    oracle.open.set()
+    oracle.error = ValueError("no")
+    gathering = oracle.gathering()
+    told: list[Exception | None] = []
+    gathering.tell(1, told.append)
+    await gathering.flushed()
+
+    assert told == [oracle.error]
+    assert oracle.batches == [[1]]
