@@ -13,7 +13,7 @@ import yaml
 from economy_provider import NAMES
 from economy_trace import COMPRESSION, MINUTES, Kind, Question
 from peers import Rule
-from stage import ROOT, SERVER_CPU, await_answer, free_port, running
+from stage import ROOT, SERVER_CPU, Served, await_answer, free_port, running
 
 from proxy.config.scalars import duration
 
@@ -143,7 +143,7 @@ def without(settings: Any, features: Collection[str]) -> Any:
 
 
 @contextmanager
-def ours(origin: str, features: Collection[str]) -> Iterator[str]:
+def ours(origin: str, features: Collection[str]) -> Iterator[Served]:
     """Run this proxy without some features before the providers at `origin`; yield its address."""
     port, admin = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -162,9 +162,9 @@ def ours(origin: str, features: Collection[str]) -> Iterator[str]:
         }
         script = str(ROOT / "benchmarks" / "compressed.py")
         command = [sys.executable, script, "serve", "--config", f"{folder}/proxy.yaml"]
-        with running(command, environ, SERVER_CPU):
+        with running(command, environ, SERVER_CPU) as child:
             await_answer(f"http://127.0.0.1:{admin}/readyz")
-            yield f"http://127.0.0.1:{port}"
+            yield Served(f"http://127.0.0.1:{port}", child.pid, f"http://127.0.0.1:{admin}")
 
 
 def shipped(name: str) -> dict[str, Any]:

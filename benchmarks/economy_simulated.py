@@ -1,6 +1,7 @@
 """The economy benchmark in simulated time: the same trace, an hour of it in a minute or two.
 
-    python benchmarks/economy_simulated.py [--minutes 60] [--only NAME …] [--pause 2]
+    python benchmarks/economy_simulated.py [--minutes 60] [--only NAME …] [--pause 0.5 1 2]
+                                           [--brief]
 
 The proxy is the real one from the flow inwards (cache, queues, gatherings, ledger in memory), with
 the shipped files; sockets and stores are left out, and nothing is compressed. nginx is modelled:
@@ -21,58 +22,30 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 import yaml
-from economy import Heard, Row, head, shown, told_by, verdict, weighed
+from economy_driver import told_by
 from economy_provider import NAMES
 from economy_settings import PROXY, floor, rules, shipped, steps, without
-from economy_trace import HOUR, MINUTES, PAUSE, Question, trace
+from economy_table import Heard, Row, head, said, shown, weighed
+from economy_trace import HOUR, OTHER_PAUSES, PAUSE, Question, trace
 
-from proxy.accounts import Accounts
-from proxy.cache import Cache
-from proxy.calls import CallParts, Calls
 from proxy.config.loading import load
 from proxy.config.settings import Settings
 from proxy.core.fields import Fields
-from proxy.core.model import Failed, Request
-from proxy.core.routing import Routes
-from proxy.fetches import Fetches, Landing
-from proxy.fleet.alone import Alone
-from proxy.flights import Flights
-from proxy.flow import Flow, FlowParts
-from proxy.forwards import Forwards
-from proxy.freshening.ahead import Ahead, AheadParts
-from proxy.hits import Hits
-from proxy.ledger.memory import MemoryLedger
-from proxy.persistence import limits_of
+from proxy.core.model import Failed
 from proxy.ports import Exchange, Outbound
-from proxy.queues import Queues
-from proxy.sandbox.limits import FixedWindow, Limit, SlidingWindow, Window
-from proxy.sandbox.market import Market
-from proxy.store.memory import Memory
-from proxy.store.nowhere import Nowhere
-from proxy.tasks import Tasks
+from proxy.sandbox.limits import Algorithm, Ban, Enforcer, Limit, Refused, Spending
 from tests.clockwork import turned
-from tests.house import Recorder, Response
+from tests.house import Response
+from tests.simulated import BEGINS, RATE, body, now, serving
 
-BEGINS = 1_763_000_123.0
-"""Unix time at which every run begins."""
 JSON: Fields = (("Content-Type", "application/json"),)
-FIELDS: Fields = (("Host", "127.0.0.1"), ("Accept-Encoding", "identity"))
 PATIENCE = 12.0
 """Seconds after which a bot gives up."""
-SYMBOLS = tuple(f"{asset.symbol}USDT" for asset in Market().assets)
-RATE = 0.01
-"""How much a price rises in a second: it tells when it was true."""
 
 Ask: TypeAlias = Callable[[Question, str], Awaitable[bytes | None]]
 """A contender: what it answers to a question with its whole target; None: nothing of use."""
-
-
-def now() -> float:
-    """Return simulated Unix time."""
-    return BEGINS + asyncio.get_running_loop().time()
 
 
 # ── the providers ──
@@ -85,63 +58,30 @@ class Provider:
     latency: float
     calls: list[tuple[str, str, bool]] = field(default_factory=list)
     """Provider, target, and whether it was refused."""
-    windows: dict[str, Window] = field(
+    enforcers: dict[str, Enforcer] = field(
         default_factory=lambda: {
-            "coingecko": SlidingWindow(Limit("minute", 30, 60.0)),
-            "binance": FixedWindow(Limit("weight", 6000, 60.0)),
+            "coingecko": Enforcer([Limit("minute", 30, 60.0, Algorithm.SLIDING_WINDOW)]),
+            "binance": Enforcer([Limit("weight", 6000, 60.0)], Ban()),
         }
     )
+    """Whoever goes on after refusals by Binance is banned, as there."""
 
     async def send(self, outbound: Outbound) -> Exchange | Failed:
         """Answer the proxy."""
         requested_at = now()
-        status, body = await self.answer(outbound.upstream.name, outbound.target)
-        return Response(status, (body,), JSON, requested_at=requested_at, received_at=now())
+        status, told = await self.answer(outbound.upstream.name, outbound.target)
+        return Response(status, (told,), JSON, requested_at=requested_at, received_at=now())
 
     async def answer(self, name: str, target: str) -> tuple[int, bytes]:
         """Count a call when half the latency is over, and answer it after the other half."""
         await asyncio.sleep(self.latency / 2)
         _, weight = weighed(name, target)
-        window = self.windows[name]
-        refused = window.wait(weight, now()) > 0
+        spending = Spending("127.0.0.1", "", target.partition("?")[0], (), weight)
+        refused = isinstance(self.enforcers[name].enter(spending, now()), Refused)
         self.calls.append((name, target, refused))
-        if not refused:
-            window.take(weight, now())
-        body = b"{}" if refused else _body(target, now())
+        told = b"{}" if refused else body(target, now())
         await asyncio.sleep(self.latency / 2)
-        return (429 if refused else 200), body
-
-
-def _body(target: str, at: float) -> bytes:
-    parts = urlsplit(target)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    price = f"{1 + (at - BEGINS) * RATE:.4f}"
-    if "klines" in parts.path:
-        return _candles(query, price, at)
-    if "ids" in query:
-        rows = (f'"{name}":{{"usd":{price}}}' for name in sorted(query["ids"].split(",")))
-        return f"{{{','.join(rows)}}}".encode()
-    if "symbol" in query:
-        return f'{{"symbol":"{query["symbol"]}","price":"{price}"}}'.encode()
-    listed = query.get("symbols")
-    symbols = SYMBOLS if listed is None else re.findall(r"[A-Z0-9]+", listed)
-    return (
-        "[" + ",".join(f'{{"symbol":"{each}","price":"{price}"}}' for each in symbols) + "]"
-    ).encode()
-
-
-def _candles(query: dict[str, str], price: str, at: float) -> bytes:
-    step = MINUTES[query["interval"]] * 60_000
-    last = int(at * 1000) // step * step
-    limit = int(query.get("limit", "500"))
-    start = int(query["startTime"]) if "startTime" in query else last - (limit - 1) * step
-    first = -(-start // step) * step
-    opened = range(first, min(last, first + (limit - 1) * step) + 1, step)
-    return (
-        "["
-        + ",".join(f'[{each},"1","1","1","{price}","1",{each + step - 1}]' for each in opened)
-        + "]"
-    ).encode()
+        return (429 if refused else 200), told
 
 
 # ── the contenders ──
@@ -165,51 +105,12 @@ def _configured(features: Collection[str]) -> Settings:
 @asynccontextmanager
 async def ours(provider: Provider, features: Collection[str]) -> AsyncIterator[Ask]:
     """This proxy without some features."""
-    loop = asyncio.get_running_loop()
-    settings = _configured(features)
-    tasks = Tasks(lambda name, error: print(name, repr(error), file=sys.stderr))
-    ledger = MemoryLedger(limits_of(settings.upstreams), boottime=loop.time, wall=now)
-    queues = Queues(ledger, tasks, loop.time)
-    first_level = Memory(settings.memory)
-    cache = Cache(first_level, Nowhere(), tasks)
-    calls = Calls(CallParts(queues, ledger, provider, Recorder(), tasks, loop.time, now))
-    flights: Flights[Landing] = Flights(tasks)
-    accounts = Accounts(ledger)
-    flow = Flow(
-        FlowParts(
-            cache=cache, flights=flights,
-            fetches=Fetches(calls, cache, tasks, loop.time, now, Alone()),
-            forwards=Forwards(calls, cache, tasks, now),
-            accounts=accounts, hits=Hits(first_level, accounts, Recorder()), observer=Silent(),
-            time=loop.time, now=now, secret=b"",
-        ),
-        Routes(settings.upstreams),
-    )  # fmt: skip
-    ahead = Ahead(AheadParts(flow, cache, ledger, queues.length, loop.time, now))
-    running = tasks.start(ahead.run(), "ahead")
+    async with serving(_configured(features), provider) as answered:
 
-    async def ask(_: Question, target: str) -> bytes | None:
-        path, _, query = target.partition("?")
-        request = Request("GET", path, query, FIELDS, "127.0.0.1", 8080)
-        answer = flow.at_once(request) or await flow.serve(request, None)
-        if answer.status != 200:
-            return None
-        if isinstance(answer.body, bytes):
-            return answer.body
-        return b"".join([chunk async for chunk in answer.body])
+        async def ask(_: Question, target: str) -> bytes | None:
+            return await answered(target)
 
-    try:
         yield ask
-    finally:
-        running.cancel()
-        await tasks.close()
-
-
-class Silent(Recorder):
-    """Keeps nothing."""
-
-    def observe(self, _: object) -> None:
-        """Do nothing."""
 
 
 @asynccontextmanager
@@ -294,30 +195,39 @@ async def measured(
     return dict(rows)
 
 
-def main() -> int:
-    """Print the table, and what it says of the goals."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=HOUR / 60)
-    parser.add_argument("--only", nargs="*", default=[], help="contenders, by name")
-    parser.add_argument("--latency", type=float, default=0.2, help="of the providers, in seconds")
-    parser.add_argument("--pause", type=float, default=PAUSE, help="between a bot's questions")
-    options = parser.parse_args()
-    questions = trace(options.minutes * 60, options.pause)
+def run(options: argparse.Namespace, pause: float) -> None:
+    """Replay one rate through all contenders, and print what comes of it."""
+    questions = trace(options.minutes * 60, pause)
     contenders = {
         "nginx": nginx,
         **{name: partial(ours, features=features) for name, features in steps()},
     }
-    print(head())
+    if not options.brief:
+        print(f"\na question of each bot every {pause:g} s\n{head()}")
     results = {}
     for name, contender in contenders.items():
         if options.only and name not in options.only:
             continue
         results[name] = turned(measured(contender, questions, options.latency))
-        print("\n".join(shown(name, results[name])), flush=True)
+        if not options.brief:
+            print("\n".join(shown(name, results[name])), flush=True)
     last = next(reversed(results), "")
     if "nginx" in results and last != "nginx":
-        print("\n".join(verdict(results["nginx"], results[last])))
-    print(f"candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
+        print("\n".join(said(pause, results["nginx"], results[last])))
+    print(f"  candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
+
+
+def main() -> int:
+    """Print the tables, and what they say of the goals."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=HOUR / 60)
+    parser.add_argument("--only", nargs="*", default=[], help="contenders, by name")
+    parser.add_argument("--latency", type=float, default=0.2, help="of the providers, in seconds")
+    parser.add_argument("--pause", type=float, nargs="+", default=[PAUSE, *OTHER_PAUSES])
+    parser.add_argument("--brief", action="store_true", help="what is said of the goals, alone")
+    options = parser.parse_args()
+    for pause in options.pause:
+        run(options, pause)
     return 0
 
 

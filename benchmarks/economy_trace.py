@@ -21,8 +21,11 @@ SEED = 20_240_501
 BOTS = 50
 COINS = 200
 HOUR = 3600.0
-PAUSE = 2.0
-"""Mean seconds between two questions of one bot."""
+PAUSE = 0.5
+"""Mean seconds between two questions of one bot: one that follows twenty pairs, and asks for prices
+and candles of each once in 5 to 10 s, as grid and signal bots do in each of their cycles."""
+OTHER_PAUSES = (1.0, 2.0)
+"""Bots that ask less: what is saved by sharing is less then, and is said as well."""
 LONGEST_LIST = 8
 MINUTES = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240}
 CANDLES = (50, 100, 200, 500, 0)
