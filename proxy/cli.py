@@ -111,7 +111,7 @@ def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) 
 
     TRACE is what `record: FILE` in proxy.yaml has written.
     """
-    from proxy.planning import replay  # noqa: PLC0415 - heavy
+    from proxy.planning import replay, reports  # noqa: PLC0415 - heavy
 
     upstreams = _load(config).upstreams
     try:
@@ -126,7 +126,7 @@ def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) 
         click.echo(json.dumps(made, indent=2))
         return
     for name, each in made.items():
-        click.echo(f"── {name} ──\n{replay.as_text(each)}\n")
+        click.echo(f"── {name} ──\n{reports.as_text(each)}\n")
 
 
 def _ttl(text: str) -> tuple[str, float]:

@@ -14,6 +14,7 @@ from proxy.accounts import Accounts
 from proxy.answer import Answer, Problem
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import composition
+from proxy.batching.cuts import Cuts, cut
 from proxy.batching.families import Families
 from proxy.cache import Cache
 from proxy.changes import Changes
@@ -67,7 +68,8 @@ class Flow:
 
     def __init__(self, parts: FlowParts, routes: Routes) -> None:
         self._parts = parts
-        self._families = Families(parts.cache)
+        self._families = Families()
+        self._cuts = Cuts(self._families, parts.cache)
         self.heats = parts.fetches.heats
         self.recording: Recording | None = None
         """Where requests are recorded, if they are."""
@@ -173,7 +175,7 @@ class Flow:
         if ask.key and not endpoint.live:
             stored = await self._parts.cache.stored(ask.key, now)
             if endpoint.contains is not None:
-                stored = await self._families.stored(ask, stored, now)
+                stored = await self._cuts.stored(ask, stored, now)
         accounts = self._parts.accounts
         stretch = accounts.stretches.factor(ask.match.upstream, endpoint, now)
         plan = plans.plan(endpoint, ask.request, stored, now, private=ask.private, stretch=stretch)
@@ -204,7 +206,7 @@ class Flow:
         longer = self._families.in_place_of(ask, self.routes, self._parts.now())
         if longer is None:
             return None
-        return await longer.cut(ask.key, await self._answer(longer.asked, None))
+        return await cut(longer, ask.key, await self._answer(longer.asked, None))
 
     # ── Fetch: join a flight or begin one ──
 

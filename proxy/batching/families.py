@@ -1,37 +1,29 @@
 """Families: requests that differ in one parameter alone, of which a longer answer holds a shorter.
 
 A process knows the members that it was asked for, and looks for a longer one where a shorter one
-has no fresh entry. What is asked from a moment on is looked for in the latest answers as well. What
-is cut becomes an entry of its own in the first level, as old as what it was cut from; the store
-need not have it twice.
-
+has no fresh entry. What is asked from a moment on is looked for in the latest answers as well.
 Where a call for more costs no more, it is made in a shorter one's place (`in_place_of`), and all of
-the family are cut from that.
+the family are cut from that. Here it is decided; the cutting is done by `cuts`.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.answer import Answer
 from proxy.asked import Asked, asked
-from proxy.batching.compositions import OF_ONE, content
+from proxy.batching.compositions import OF_ONE
 from proxy.batching.lists import spent
-from proxy.cache import Cache
-from proxy.calls import unpacked
 from proxy.core import candles, containment, keys, parameters
-from proxy.core.codings import GZIP
 from proxy.core.containment import Part
-from proxy.core.fields import OF_THE_WHOLE, first, without
-from proxy.core.model import Entry, Policy
+from proxy.core.fields import first, without
+from proxy.core.model import Policy
 from proxy.core.routing import Match, Routes
 from proxy.core.series import Contains
-from proxy.ports import BrokenExchangeError
 
 MOST: Final = 16_384
 """Families known; the one that was asked for longest ago makes room."""
 MOST_MEMBERS: Final = 16
-OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +35,28 @@ class Longer:
     size: int
     """How many elements it asks for."""
 
-    async def cut(self, key: str, answer: Answer) -> Answer | None:
-        """Return the shorter one's answer, under its own key; None: the longer does not hold it.
 
-        An error is everybody's: the two differ in nothing that could bring it upon one alone.
-        """
-        account = replace(answer.account, key=key)
-        if answer.problem is not None or answer.status != OK:
-            return replace(answer, account=account, entry=None)
-        try:
-            body = containment.cut(await content(answer), self.part, self.size)
-        except (BrokenExchangeError, ValueError):
-            return None
-        if body is None:
-            return None
-        fields = without(answer.fields, OF_THE_WHOLE)
-        return Answer(account, OK, answer.reason, fields, body)
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An answer that holds what is asked for, if it is stored, fresh, and reaches far enough."""
+
+    key: str
+    part: Part
+    size: int
+    """How many elements it was asked for."""
+
+    def reaches(self, ask: Asked, at: float) -> bool:
+        """Whether it has all that is asked for from a start, if it was answered in full at `at`."""
+        if self.part.start is None:
+            return True
+        needed = _reaching_back(ask, self.part.start, at)
+        return needed is not None and needed <= self.size
 
 
 class Families:
     """The families of this process."""
 
-    def __init__(self, cache: Cache) -> None:
-        """Take where entries are."""
-        self._cache = cache
+    def __init__(self) -> None:
         self._families: OrderedDict[str, dict[int, str]] = OrderedDict()
 
     def note(self, ask: Asked) -> None:
@@ -75,27 +65,24 @@ class Families:
         if contains is not None and count is not None:
             self._longer(ask, contains, count)
 
-    async def stored(self, ask: Asked, stored: tuple[Entry, ...], now: float) -> tuple[Entry, ...]:
-        """Return what is stored for a request, or what a longer answer holds of it."""
+    def holders(self, ask: Asked) -> Iterator[Holder]:
+        """Note a request; return which answers may hold its own, in the order to look for them."""
         contains, count = _contained(ask)
         if contains is None or count is None:
-            return stored
-        longer = self._longer(ask, contains, count)
-        if any(entry.age(now) < entry.lifetimes.ttl for entry in stored):
-            return stored
+            return iter(())
+        return self._holding(ask, contains, count, self._longer(ask, contains, count))
+
+    def _holding(
+        self, ask: Asked, contains: Contains, count: int, longer: list[tuple[int, str]]
+    ) -> Iterator[Holder]:
         part = Part(count, last=containment.keeps_last(contains, ask.match.parameters))
         for size, key in longer:
-            found = await self._cut(ask, part, size, key, now)
-            if found is not None:
-                return (found,)
+            yield Holder(key, part, size)
         start = _start(ask, contains)
         if start is not None:
             part = replace(part, start=start, opens=contains.opens or 0)
             for size, key in self._latest(ask, contains):
-                found = await self._cut(ask, part, size, key, now)
-                if found is not None:
-                    return (found,)
-        return stored
+                yield Holder(key, part, size)
 
     def in_place_of(self, ask: Asked, routes: Routes, now: float) -> Longer | None:
         """Return the longest request that costs no more and will hold a request's answer.
@@ -137,22 +124,6 @@ class Families:
         """Return those that ask for the latest elements, the longest first."""
         members = self._families.get(_name(ask, contains, latest=True), {})
         return sorted(members.items(), reverse=True)
-
-    async def _cut(self, ask: Asked, part: Part, size: int, key: str, now: float) -> Entry | None:
-        entry = next(iter(await self._cache.stored(key, now)), None)
-        if entry is None or entry.status != OK or entry.age(now) >= entry.lifetimes.ttl:
-            return None
-        try:
-            body = await unpacked(entry.body) if entry.encoding == GZIP else entry.body
-        except ValueError:
-            return None
-        shorter = containment.cut(body, part, size)
-        if shorter is None:
-            return None
-        fields = without(entry.fields, OF_THE_WHOLE)
-        own = replace(entry, key=ask.key, body=shorter, encoding="", fields=fields)
-        self._cache.adopt(own)
-        return own
 
 
 def _contained(ask: Asked) -> tuple[Contains | None, int | None]:

@@ -1,23 +1,23 @@
 """Replay: recorded traffic against a configuration, in simulated time; nothing is sent.
 
-The same core decides as in earnest: routing, keys, plans, stretching, and the arithmetic of limits.
-What is simulated of the provider: it answers 200 at once, and counts what it is said to cost.
-Members of lists share calls; what different requests would share in flight is not counted on, nor
-are refreshes ahead, so the real figures are rather better. A request that finds no quota waits as
-long as it would, in order.
+The same core decides as in earnest: routing, keys, plans, stretching, which requests share a call,
+who rides along, which answer holds which, and the arithmetic of limits. What is simulated of the
+provider: it answers 200 at once, as much as it was asked for, and counts what it is said to cost.
+What is asked for while a call is under way is not known, as none takes time; refreshes ahead are
+not made. So the real figures differ by little: tests hold both together. A request that finds no
+quota waits as long as it would, in order.
 """
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import replace
 from typing import Annotated, Any, Final, assert_never
 
 import msgspec
 
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import composition
-from proxy.core import batches, plans, storing
+from proxy.batching.families import Families
+from proxy.core import plans, storing
 from proxy.core.model import (
     Entry,
     Fetch,
@@ -34,15 +34,15 @@ from proxy.core.model import (
 from proxy.core.routing import Match, Routes
 from proxy.core.tables import Table
 from proxy.core.upstreams import Upstream
+from proxy.freshening.heats import Heats
 from proxy.freshening.stretches import Stretches
-from proxy.planning.simulation import Ledger, Spent
+from proxy.planning.errands import Errands, Waiting
+from proxy.planning.reports import Served, report
+from proxy.planning.simulation import Ledger
 
-TICK: Final = 0.05
-"""Seconds after which one who waits asks again at the earliest."""
 UNMET: Final = "(none)"
 """Stands for the upstream of requests that meet none."""
-
-
+OK: Final = 200
 LATEST: Final = 250_000_000_000
 """Unix time up to which traces are understood: dates are written with four digits of the year."""
 
@@ -92,25 +92,6 @@ def changed(upstreams: Iterable[Upstream], ttls: Mapping[str, Table]) -> tuple[U
     return tuple(made)
 
 
-@dataclass(slots=True)
-class Served:
-    """What the requests of one endpoint got."""
-
-    verdicts: dict[Verdict, int] = field(default_factory=dict)
-    calls: int = 0
-    ages: float = 0.0
-    answered: int = 0
-    worst_age: float = 0.0
-
-    def count(self, verdict: Verdict, age: float = 0.0) -> None:
-        """Count one request."""
-        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
-        if verdict is not Verdict.REFUSED:
-            self.answered += 1
-            self.ages += age
-            self.worst_age = max(self.worst_age, age)
-
-
 class Replay:
     """One run of a trace."""
 
@@ -122,9 +103,11 @@ class Replay:
         self.duration = 0.0
         self._stretches = Stretches(self.ledger)
         self._entries: dict[str, Entry] = {}
-        self._order = count()
-        self._waiting: list[tuple[float, int, float, Asked]] = []
-        self._awaited: dict[str, int] = {}
+        self._heats = Heats()
+        self._families = Families()
+        self._errands = Errands(
+            self.routes, self.ledger, self._heats, self._entries, self._store, self._called
+        )
 
     def run(self, lines: Iterable[Line]) -> None:
         """Serve the requests in the order of their times."""
@@ -132,11 +115,11 @@ class Replay:
         for line in sorted(lines, key=lambda each: each.at):
             if began is None:
                 began = self.ledger.began = line.at
-            self._until(line.at)
+            self._errands.until(line.at)
             self.ledger.now = line.at
             self.duration = line.at - began
             self._serve(line)
-        self._until(float("inf"))
+        self._errands.until(float("inf"))
 
     def _serve(self, line: Line) -> None:
         path, _, query = line.target.partition("?")
@@ -152,82 +135,131 @@ class Replay:
         else:
             self._several(ask, [member for _, member in composed.members])
 
-    # ── One request ──
-
     def _one(self, ask: Asked) -> None:
         plan, now = self._plan(ask), self.ledger.now
         match plan:
             case Serve(entry, verdict):
+                self._used(ask)
                 self._of(ask).count(verdict, entry.age(now))
             case ServeThenRefresh(entry):
                 self._of(ask).count(Verdict.STALE, entry.age(now))
-                if ask.key not in self._awaited:
-                    self._called(ask)
-            case Fetch():
-                self._fetch(ask, plan, now + ask.max_wait)
+                self._behind(ask, [ask])
+            case Fetch(fallback=fallback):
+                longer = self._families.in_place_of(ask, self.routes, now)
+                if longer is not None:
+                    self._one(longer.asked)
+                else:
+                    self._fetch(ask, [ask], 0.0, None if fallback is None else fallback.age(now))
             case Forward():
-                granted = self._called(ask, keep=False) is None
+                granted = self.ledger.spend(ask.bill()) is None
+                if granted:
+                    self._called(ask)
                 self._of(ask).count(Verdict.BYPASS if granted else Verdict.REFUSED)
             case Refuse():
                 self._of(ask).count(Verdict.REFUSED)
             case _:
                 assert_never(plan)
 
+    def _several(self, ask: Asked, members: list[Asked]) -> None:
+        """Answer a list: as old as its oldest member, and its word is that of its least one."""
+        now, ages, missing, stale = self.ledger.now, [0.0], [], []
+        fallbacks = []
+        for member in members:
+            match self._plan(member):
+                case Serve(entry, _):
+                    self._used(member)
+                    ages.append(entry.age(now))
+                case ServeThenRefresh(entry, _, _):
+                    ages.append(entry.age(now))
+                    stale.append(member)
+                case Fetch(fallback=entry):
+                    missing.append(member)
+                    if entry is not None:
+                        fallbacks.append(entry.age(now))
+                case _:
+                    self._one(ask)
+                    return
+        age = max(ages)
+        if missing:
+            rescued = max(age, *fallbacks) if len(fallbacks) == len(missing) else None
+            self._fetch(ask, missing, age, rescued, stale)
+            return
+        if stale:
+            self._behind(ask, stale)
+        self._of(ask).count(Verdict.STALE if stale else Verdict.HIT, age)
+
     def _plan(self, ask: Asked) -> Plan:
         now, match = self.ledger.now, ask.match
-        stored = self._entries.get(ask.key)
         by = self._stretches.factor(match.upstream, match.endpoint, now)
-        entries = () if stored is None else (stored,)
         return plans.plan(
-            match.endpoint, ask.request, entries, now, private=ask.private, stretch=by
+            match.endpoint, ask.request, self._stored(ask), now, private=ask.private, stretch=by
         )
 
-    def _fetch(self, ask: Asked, plan: Fetch, deadline: float) -> None:
-        now, served = self.ledger.now, self._of(ask)
-        if ask.key in self._awaited:
-            self._awaited[ask.key] += 1
-            return
-        wait = self._called(ask)
-        if wait is None:
-            served.count(Verdict.MISS)
-        elif plan.fallback is not None:
-            served.count(Verdict.RESCUED, plan.fallback.age(now))
-        elif now + wait <= deadline:
-            self._awaited.setdefault(ask.key, 0)
-            heapq.heappush(self._waiting, (now + wait, next(self._order), deadline, ask))
-        else:
-            served.count(Verdict.REFUSED)
-
-    def _until(self, now: float) -> None:
-        """Let those who wait for quota ask again, up to `now`."""
-        while self._waiting and self._waiting[0][0] <= now:
-            at, _, deadline, ask = heapq.heappop(self._waiting)
-            self.ledger.now = max(self.ledger.now, at)
-            joined = self._awaited.pop(ask.key, 0)
-            wait, served = self._called(ask), self._of(ask)
-            if wait is not None and at + max(wait, TICK) <= deadline:
-                self._awaited[ask.key] = joined
-                heapq.heappush(
-                    self._waiting, (at + max(wait, TICK), next(self._order), deadline, ask)
-                )
+    def _stored(self, ask: Asked) -> tuple[Entry, ...]:
+        """Return what is stored for a request, or what a longer answer holds of it."""
+        own, now = self._entries.get(ask.key), self.ledger.now
+        holders = self._families.holders(ask)
+        if own is not None and own.age(now) < own.lifetimes.ttl:
+            return (own,)
+        for holder in holders:
+            held = self._entries.get(holder.key)
+            if held is None or held.age(now) >= held.lifetimes.ttl:
                 continue
-            served.count(Verdict.MISS if wait is None else Verdict.REFUSED)
-            for _ in range(joined):
-                served.count(Verdict.JOINED if wait is None else Verdict.REFUSED)
+            if holder.reaches(ask, held.received_at):
+                self._entries[ask.key] = replace(held, key=ask.key)
+                return (self._entries[ask.key],)
+        return () if own is None else (own,)
 
-    def _called(self, ask: Asked, *, keep: bool = True) -> float | None:
-        """Make one call; None: it went, else the seconds until it could."""
-        wait = self.ledger.spend(ask.bill())
-        if wait is None:
-            self._of(ask).calls += 1
-            if keep:
-                self._store(ask)
-        return wait
+    def _used(self, ask: Asked) -> None:
+        if ask.match.endpoint.batch is not None:
+            self._heats.note(ask)
+
+    # ── What is fetched ──
+
+    def _fetch(
+        self,
+        ask: Asked,
+        missing: list[Asked],
+        age: float,
+        rescued: float | None,
+        stale: Iterable[Asked] = (),
+    ) -> None:
+        """Fetch what a request waits for, and what was stale with it.
+
+        `age` is that of what it has, `rescued` of what it is given where it does not wait for long.
+        """
+        served, keys = self._of(ask), frozenset(each.key for each in missing)
+        joined = all(map(self._errands.is_awaited, missing))
+        got = Verdict.JOINED if joined else Verdict.MISS
+        told: list[bool] = []
+
+        def tell(came: bool) -> None:  # noqa: FBT001 - what became of it
+            if not told:
+                served.count(got if came else Verdict.REFUSED, age if came else 0.0)
+            told.append(came)
+
+        self._errands.run([*missing, *stale], Waiting(keys, ask.began + ask.max_wait, tell))
+        if rescued is not None and not told:
+            served.count(Verdict.RESCUED, rescued)
+            told.append(True)
+
+    def _behind(self, ask: Asked, stale: list[Asked]) -> None:
+        """Fetch for nobody what was given stale, or the longer answers that hold it."""
+        now, wanted = self.ledger.now, []
+        for each in stale:
+            longer = self._families.in_place_of(each, self.routes, now)
+            wanted.append(each if longer is None else longer.asked)
+            self._families.note(wanted[-1])
+        keys = frozenset(each.key for each in wanted)
+        self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, lambda _: None))
+
+    def _called(self, ask: Asked) -> None:
+        self._of(ask).calls += 1
 
     def _store(self, ask: Asked) -> None:
         endpoint, now = ask.match.endpoint, self.ledger.now
         kind = endpoint.content_type or "application/json"
-        reply = Reply(200, "OK", (("Content-Type", kind),), b"{}")
+        reply = Reply(OK, "OK", (("Content-Type", kind),), b"{}")
         made = storing.entry(
             endpoint, ask.request, Fetched(reply, now, now), ask.lifetimes, ask.key
         )
@@ -238,141 +270,9 @@ class Replay:
         name = (ask.match.upstream.name, ask.match.endpoint.name)
         return self.served.setdefault(name, Served())
 
-    # ── A list: what is missing of it goes in as few calls as the provider allows ──
-
-    def _several(self, ask: Asked, members: list[Asked]) -> None:
-        now, ages, missing, fallbacks = self.ledger.now, [0.0], [], 0
-        verdict = Verdict.HIT
-        for member in members:
-            plan = self._plan(member)
-            match plan:
-                case Serve(entry, _) | ServeThenRefresh(entry, _, _):
-                    ages.append(entry.age(now))
-                    if isinstance(plan, ServeThenRefresh):
-                        verdict = Verdict.STALE
-                        missing.append(member)
-                        fallbacks += 1
-                case Fetch(fallback=entry):
-                    verdict = Verdict.MISS
-                    missing.append(member)
-                    if entry is not None:
-                        ages.append(entry.age(now))
-                        fallbacks += 1
-                case _:
-                    self._one(ask)
-                    return
-        if not self._shared(ask, missing) and verdict is Verdict.MISS:
-            verdict = Verdict.RESCUED if fallbacks == len(missing) else Verdict.REFUSED
-        self._of(ask).count(verdict, max(ages))
-
-    def _shared(self, ask: Asked, missing: list[Asked]) -> bool:
-        """Fetch members in shared calls; return whether all were granted."""
-        batch = ask.match.endpoint.batch
-        if batch is None:
-            raise TypeError("only an endpoint with a batch has lists")
-        while missing:
-            some, missing = missing[: batch.most], missing[batch.most :]
-            names = [found[0] for each in some if (found := batches.members(batch, each.match))]
-            request = batches.asking(batch, ask.match, ask.request, tuple(names))
-            route = self.routes.match(request)
-            if not isinstance(route, Match):
-                raise TypeError("a list does not meet its own rule")
-            call = asked(request, route, self.ledger.now, b"")
-            if self._called(call, keep=False) is not None:
-                return False
-            for each in some:
-                self._store(each)
-        return True
-
 
 def replayed(upstreams: tuple[Upstream, ...], lines: Iterable[Line]) -> dict[str, Any]:
     """Return what comes of a trace with these upstreams."""
     replay = Replay(upstreams)
     replay.run(lines)
-    return report(replay)
-
-
-def report(replay: Replay) -> dict[str, Any]:
-    """Return what came of a replay; plain JSON values, times in seconds."""
-    return {
-        "seconds": round(replay.duration, 3),
-        "requests": sum(sum(each.verdicts.values()) for each in replay.served.values()),
-        "calls": sum(each.calls for each in replay.served.values()),
-        "limits": [
-            _limit(name, bucket, spent, replay.duration)
-            for (name, bucket), spent in sorted(replay.ledger.spent.items())
-        ],
-        "endpoints": [
-            _endpoint(name, endpoint, served)
-            for (name, endpoint), served in sorted(replay.served.items())
-        ],
-    }
-
-
-def _limit(upstream: str, bucket: str, spent: Spent, duration: float) -> dict[str, Any]:
-    lasts = None
-    if spent.cost > 0 and duration > 0:
-        seconds = spent.limit.limit * duration / spent.cost
-        lasts = round(seconds, 1) if seconds < spent.window else None
-    return {
-        "upstream": upstream,
-        "limit": bucket,
-        "size": spent.limit.limit,
-        "window": spent.window,
-        "calls": spent.calls,
-        "spent": round(spent.cost, 3),
-        "peak": round(spent.peak, 4),
-        "denied": spent.denied,
-        "ran_out_after": None if spent.ran_out is None else round(spent.ran_out, 3),
-        "lasts_at_this_rate": lasts,
-    }
-
-
-def _endpoint(upstream: str, endpoint: str, served: Served) -> dict[str, Any]:
-    requests = sum(served.verdicts.values())
-    hits = sum(served.verdicts.get(each, 0) for each in (Verdict.HIT, Verdict.STALE))
-    return {
-        "upstream": upstream,
-        "endpoint": endpoint,
-        "requests": requests,
-        "calls": served.calls,
-        "hit_ratio": round(hits / requests, 4) if requests else 0.0,
-        "refused": served.verdicts.get(Verdict.REFUSED, 0),
-        "mean_age": round(served.ages / served.answered, 3) if served.answered else 0.0,
-        "worst_age": round(served.worst_age, 3),
-        "verdicts": {verdict.value: number for verdict, number in sorted(served.verdicts.items())},
-    }
-
-
-def as_text(made: Mapping[str, Any]) -> str:
-    """Return a report as tables for a terminal."""
-    lines = [
-        f"{made['requests']} requests in {made['seconds']:g} s, {made['calls']} calls",
-        "",
-        f"{'limit':<34}{'size':>9}{'window':>10}{'calls':>8}{'spent':>10}{'peak':>7}  runs out",
-    ]
-    for each in made["limits"]:
-        name = f"{each['upstream']} {each['limit']}"
-        lines.append(
-            f"{name:<34}{each['size']:>9g}{each['window']:>10g}{each['calls']:>8}"
-            f"{each['spent']:>10g}{each['peak']:>7.0%}  {_runs_out(each)}"
-        )
-    lines += [
-        "",
-        f"{'endpoint':<34}{'requests':>9}{'calls':>8}{'hits':>7}{'refused':>9}{'age':>10}{'worst':>8}",
-    ]
-    for each in made["endpoints"]:
-        name = f"{each['upstream']} {each['endpoint']}"
-        lines.append(
-            f"{name:<34}{each['requests']:>9}{each['calls']:>8}{each['hit_ratio']:>7.0%}"
-            f"{each['refused']:>9}{each['mean_age']:>10.1f}{each['worst_age']:>8.1f}"
-        )
-    return "\n".join(lines)
-
-
-def _runs_out(limit: Mapping[str, Any]) -> str:
-    if limit["ran_out_after"] is not None:
-        return f"after {limit['ran_out_after']:g} s, {limit['denied']} times denied"
-    if limit["lasts_at_this_rate"] is not None:
-        return f"after {limit['lasts_at_this_rate']:g} s at this rate"
-    return "never"
+    return report(replay.served, replay.ledger.spent, replay.duration)

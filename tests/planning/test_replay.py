@@ -1,18 +1,27 @@
 """Replay: what recorded traffic would cost, and what a change would change."""
 
+import asyncio
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from proxy.cli import main
+from proxy.config.loading import load
+from proxy.config.settings import Settings
 from proxy.core.shapes import Batch
-from proxy.core.upstreams import Algorithm, Limit
-from proxy.planning.replay import Line, as_text, changed, read, replayed
-from tests.house import LIMIT, PRICE, endpoint, upstream
+from proxy.core.upstreams import Algorithm, Endpoint, Limit, Upstream
+from proxy.planning.replay import Line, changed, read, replayed
+from proxy.planning.reports import as_text
+from proxy.ports import Outbound
+from tests.clockwork import turned
+from tests.house import JSON, LIMIT, PRICE, Response, endpoint, upstream
+from tests.simulated import BEGINS, Answered, body, now, serving
 
 BEGAN = 1_763_000_000.0
 
@@ -122,3 +131,95 @@ def test_a_time_that_is_none_is_said_with_its_line(at: str) -> None:
     """A trace in milliseconds, say, is no trace of the year 318857."""
     with pytest.raises(ValueError, match=r"line 1: .*\$\.at"):
         list(read([b'{"at": %b, "target": "/x"}' % at.encode()]))
+
+
+# ── Beside what really happens ──
+
+
+def trading(seconds: int) -> list[Line]:
+    """Return what ten bots ask: a price, a list or candles of few coins, four times a second."""
+    random = Random(5)
+    lines = []
+    for number in range(seconds * 4):
+        at = BEGINS + number / 4
+        coins = random.choices(["BTC", "ETH", "SOL", "XRP", "ADA"], (8, 4, 3, 2, 1), k=3)
+        pairs = json.dumps([f"{each}USDT" for each in sorted(set(coins))], separators=(",", ":"))
+        interval, limit = random.choice(("1m", "5m", "1h")), random.choice((50, 100, 500))
+        start = f"&startTime={int(at - 5400) * 1000}" if random.random() < 0.2 else ""
+        target = random.choice(
+            (
+                f"/binance/api/v3/ticker/price?symbol={coins[0]}USDT",
+                f"/binance/api/v3/ticker/price?symbols={pairs}",
+                f"/coingecko/api/v3/simple/price?ids={','.join(coins).lower()}&vs_currencies=usd",
+                f"/binance/api/v3/klines?symbol={coins[0]}USDT&interval={interval}&limit={limit}{start}",
+            )
+        )
+        lines.append(Line(at, target))
+    return lines
+
+
+class Counting:
+    """A provider that counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    async def send(self, outbound: Outbound) -> Response:
+        asked_at = now()
+        self.calls[outbound.target.partition("?")[0].rpartition("/")[2]] += 1
+        await asyncio.sleep(0.02)
+        told = body(outbound.target, now())
+        return Response(200, (told,), JSON, requested_at=asked_at, received_at=now())
+
+
+async def really(settings: Settings, lines: list[Line]) -> Counter[str]:
+    """Return the calls of the proxy itself, in simulated time."""
+    provider, loop = Counting(), asyncio.get_running_loop()
+    async with serving(settings, provider) as ask, asyncio.TaskGroup() as bots:
+        for line in lines:
+            await asyncio.sleep(max(0.0, line.at - BEGINS - loop.time()))
+            bots.create_task(answered(ask, line.target))
+    return provider.calls
+
+
+async def answered(ask: Answered, target: str) -> None:
+    assert await ask(target) is not None
+
+
+@pytest.mark.parametrize("without", ["", "riders", "contains", "fetch"])
+def test_it_foretells_the_proxys_own_calls(tmp_path: Path, without: str) -> None:
+    """By the shipped files, and without a feature: within 5 % of each one's calls, or one."""
+    settings = shipped(tmp_path, without)
+    lines = trading(600)
+    real = turned(really(settings, lines))
+    made = replayed(settings.upstreams, lines)
+    foretold = {each["endpoint"]: each["calls"] for each in made["endpoints"]}
+
+    assert foretold["klines"] == pytest.approx(real["klines"], rel=0.05, abs=1)
+    assert foretold["ticker_price"] + foretold["price"] == pytest.approx(
+        real["price"], rel=0.05, abs=1
+    )
+    assert {"refused": 0} == {"refused": sum(each["refused"] for each in made["endpoints"])}
+
+
+def shipped(folder: Path, without: str) -> Settings:
+    """Return the shipped settings, less a feature."""
+    (folder / "proxy.yaml").write_text("upstreams: [binance.yaml, coingecko.yaml]\n")
+    for name in ("binance", "coingecko"):
+        text = Path("config/upstreams", f"{name}.yaml").read_text(encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(text)
+    settings = load(str(folder / "proxy.yaml"), {"COINGECKO_API_KEY": "k", "REDIS_URL": "memory:"})
+    return replace(settings, upstreams=tuple(_less(each, without) for each in settings.upstreams))
+
+
+def _less(each: Upstream, without: str) -> Upstream:
+    def less(rule: Endpoint) -> Endpoint:
+        if without == "riders" and rule.batch is not None:
+            return replace(rule, batch=replace(rule.batch, riders=False))
+        if without == "contains":
+            return replace(rule, contains=None)
+        if without == "fetch" and rule.contains is not None:
+            return replace(rule, contains=replace(rule.contains, fetch=()))
+        return rule
+
+    return replace(each, endpoints=tuple(map(less, each.endpoints)))

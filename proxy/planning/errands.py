@@ -1,0 +1,184 @@
+"""Errands: what is to be fetched in simulated time, which calls it goes in, and who waits for it.
+
+Who shares a call, who rides along, and how far apart calls go is decided by what decides it in
+earnest (`batching`). A call is over at once; what finds no quota, or is kept back for others to
+come, is tried again when there may be some, with all who have come by then.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+from proxy.asked import Asked
+from proxy.batching.compositions import is_member
+from proxy.batching.lists import Lists, batch_of
+from proxy.batching.riders import Riders
+from proxy.batching.spacing import Spacing
+from proxy.core import batches
+from proxy.core.model import Entry
+from proxy.core.routing import Routes
+from proxy.freshening.heats import Heats
+from proxy.planning.simulation import Ledger
+
+TICK: Final = 0.05
+"""Seconds after which what waits is tried again at the earliest."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A request that waits for what is fetched; what becomes of it is told once."""
+
+    keys: frozenset[str]
+    """Of the answers that it waits for."""
+    until: float
+    told: Callable[[bool], None]
+    """Takes whether it got them."""
+
+
+@dataclass(eq=False, slots=True)
+class _Errand:
+    """What can go in the same calls, and has not gone yet."""
+
+    open: dict[str, Asked] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    at: float = 0.0
+    """When it is tried again."""
+
+
+class Errands:
+    """All that is to be fetched."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        ledger: Ledger,
+        heats: Heats,
+        entries: dict[str, Entry],
+        came: Callable[[Asked], None],
+        called: Callable[[Asked], None],
+    ) -> None:
+        """Take routes, limits, what is used, what is stored; who stores, and who counts calls."""
+        self._ledger = ledger
+        self._came = came
+        self._called = called
+        self._riders = Riders(heats, entries.get, lambda: ledger.now)
+        self._lists = Lists(self._riders, ledger.levels)
+        self._lists.configure(routes)
+        self._spacing = Spacing(ledger.levels, lambda: ledger.now)
+        self._errands: dict[str, _Errand] = {}
+        self._due: list[tuple[float, int, str]] = []
+        self._order = count()
+
+    def is_awaited(self, ask: Asked) -> bool:
+        """Whether an answer is to be fetched already."""
+        errand = self._errands.get(self._name(ask))
+        return errand is not None and ask.key in errand.open
+
+    def run(self, asks: list[Asked], waiting: Waiting) -> None:
+        """Fetch answers that can go in the same calls, now if they may go now."""
+        name = self._name(asks[0])
+        errand = self._errands.get(name)
+        is_new = errand is None
+        if errand is None:
+            errand = self._errands[name] = _Errand()
+        errand.open.update({each.key: each for each in asks if each.key not in errand.open})
+        errand.waiting.append(waiting)
+        if is_new or self._is_full(errand):
+            wait = self._made(name, errand)
+            if is_new and errand.open:
+                self._wait(name, errand, wait)
+            self._close(name, errand)
+
+    def until(self, now: float) -> None:
+        """Make the calls that can be made up to `now`."""
+        while self._due and self._due[0][0] <= now:
+            at, _, name = heapq.heappop(self._due)
+            errand = self._errands.get(name)
+            if errand is None or errand.at != at:
+                continue
+            self._ledger.now = max(self._ledger.now, at)
+            _tell(errand, self._ledger.now)
+            wait = self._made(name, errand) if errand.waiting else 0.0
+            if errand.open and errand.waiting:
+                self._wait(name, errand, max(wait, TICK))
+            self._close(name, errand)
+
+    def _wait(self, name: str, errand: _Errand, wait: float) -> None:
+        errand.at = self._ledger.now + wait
+        heapq.heappush(self._due, (errand.at, next(self._order), name))
+
+    def _close(self, name: str, errand: _Errand) -> None:
+        """Forget an errand that is done, or for which nobody waits any more."""
+        _tell(errand, self._ledger.now)
+        if not errand.open or not errand.waiting:
+            self._errands.pop(name, None)
+
+    def _made(self, name: str, errand: _Errand) -> float:
+        """Make the calls that may go now; return for how long the next one cannot."""
+        while errand.open:
+            chosen, wait = self._attempt(name, list(errand.open.values()))
+            if wait > 0:
+                return wait
+            for each in chosen:
+                self._came(each)
+                errand.open.pop(each.key, None)
+        return 0.0
+
+    def _attempt(self, name: str, asks: list[Asked]) -> tuple[list[Asked], float]:
+        """Make a call for as many as may share one: who has come, or for how long it cannot go."""
+        first = asks[0]
+        if not is_member(first):
+            wait = self._spent(first, self._ledger.spend(first.bill()))
+            return [first], wait
+        most = batch_of(first).most
+        wait = self._spacing.wait(first.bill(), asks)
+        if wait > 0 and len(asks) < most:
+            return [], wait
+        chosen = asks[:most]
+        for each in chosen:
+            self._riders.note(name, _member(each), each)
+        riders = self._lists.riders(name, first, tuple(map(_member, chosen)))
+        if not riders and self._lists.is_cheaper_alone(first, len(chosen)):
+            chosen = [first]
+        members = (*map(_member, chosen), *(rider.member for rider in riders))
+        bill = self._lists.bill(first, members)
+        wait = self._spent(first, self._ledger.spend(bill))
+        if not wait:
+            self._spacing.sent(bill)
+        return [*chosen, *(rider.asked for rider in riders)], wait
+
+    def _spent(self, ask: Asked, wait: float | None) -> float:
+        """Count a call that went; return for how long it could not."""
+        if wait is None:
+            self._called(ask)
+            return 0.0
+        return max(wait, TICK)
+
+    def _name(self, ask: Asked) -> str:
+        return self._lists.family(ask) if is_member(ask) else ask.key
+
+    def _is_full(self, errand: _Errand) -> bool:
+        first = next(iter(errand.open.values()), None)
+        return first is not None and is_member(first) and len(errand.open) >= batch_of(first).most
+
+
+def _member(ask: Asked) -> str:
+    found = batches.members(batch_of(ask), ask.match)
+    if found is None:
+        raise TypeError("a member names itself")
+    return found[0]
+
+
+def _tell(errand: _Errand, now: float) -> None:
+    """Tell those whose answers have come, and those who wait no longer."""
+    left = []
+    for each in errand.waiting:
+        if not each.keys & errand.open.keys():
+            each.told(True)  # noqa: FBT003 - it got them
+        elif now > each.until:
+            each.told(False)  # noqa: FBT003 - it did not
+        else:
+            left.append(each)
+    errand.waiting = left
