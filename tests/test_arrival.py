@@ -133,7 +133,7 @@ async def test_a_reader_that_never_reads_does_not_hold_it() -> None:
             await idle.aclose()
         else:
             del idle
-        read = await asyncio.wait_for(collected(reader), 5)
+        read = await asyncio.wait_for(collected(reader), 60)
 
         assert len(read) == 500
 
@@ -147,7 +147,7 @@ async def test_a_reader_that_leaves_midway_does_not_hold_it() -> None:
     await anext(leaving)
     await leaving.aclose()
 
-    assert len(await asyncio.wait_for(collected(reader), 5)) == 500
+    assert len(await asyncio.wait_for(collected(reader), 60)) == 500
 
 
 async def test_a_body_that_came_with_its_head_is_taken_at_once() -> None:
@@ -175,7 +175,7 @@ async def test_all_bodies_together_are_bounded() -> None:
     await turns()
 
     assert 100 <= memory.held <= 100 + 10 * 30
-    read = await asyncio.wait_for(asyncio.gather(*map(collected, readers)), 5)
+    read = await asyncio.wait_for(asyncio.gather(*map(collected, readers)), 60)
 
     assert [500] * 10 == [len(each) for each in read]
 
@@ -188,7 +188,7 @@ async def test_one_who_reads_slowly_holds_nobody_else() -> None:
     arrival.release()
     await anext(slow)
 
-    assert 500 == len(await asyncio.wait_for(collected(fast), 5))
+    assert 500 == len(await asyncio.wait_for(collected(fast), 60))
     assert 490 == len(await collected(slow))
 
 
@@ -201,7 +201,7 @@ async def test_the_slowest_is_given_up_where_there_is_no_room_for_it() -> None:
     arrival.release()
     await anext(slow)
 
-    assert 500 == len(await asyncio.wait_for(collected(fast), 5))
+    assert 500 == len(await asyncio.wait_for(collected(fast), 60))
     with pytest.raises(BrokenExchangeError):
         await collected(slow)
     assert memory.held <= 120
@@ -249,7 +249,7 @@ async def test_a_whole_that_cannot_be_had_is_not_waited_for() -> None:
     """Larger than may run ahead, smaller than asked for, and nobody reads: it would never come."""
     arrival = arriving(Parts(*[b"x" * 10] * 50), keep=20, ahead=30)
 
-    assert await asyncio.wait_for(arrival.whole(1000), 5) is None
+    assert await asyncio.wait_for(arrival.whole(1000), 60) is None
     assert b"x" * 500 == await _released(arrival)
 
 

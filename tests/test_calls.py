@@ -156,7 +156,7 @@ async def test_a_caller_that_goes_leaves_no_connection_behind(house: House) -> N
     making.cancel()
     await asyncio.gather(making, return_exceptions=True)
     gate.set()
-    await asyncio.wait_for(house.settle_down(), 5)
+    await asyncio.wait_for(house.settle_down(), 60)
 
     assert house.provider.exchanges[-1].aborted
 

@@ -93,7 +93,7 @@ async def test_who_cannot_share_does_not_stand_in_line(obedient: House) -> None:
     again = asyncio.Event()
     obedient.provider.answers = deque([replace(unshareable, gate=again)])
     gate.set()
-    await asyncio.wait_for(sent(obedient, 20), 5)
+    await asyncio.wait_for(sent(obedient, 20), 60)
     again.set()
 
     assert {200} == {answer.status for answer in await asyncio.gather(*asking)}
@@ -106,7 +106,7 @@ async def test_a_request_of_ones_own_is_joined_by_nobody(obedient: House) -> Non
     own = begin(obedient, (("Authorization", "Bearer a"),))
     await sent(obedient, 1)
     other = begin(obedient)
-    await asyncio.wait_for(sent(obedient, 2), 5)
+    await asyncio.wait_for(sent(obedient, 2), 60)
     gate.set()
 
     assert ["MISS", "MISS"] == [verdict(answer) for answer in await asyncio.gather(own, other)]
@@ -185,7 +185,7 @@ async def test_a_caller_that_goes_as_a_large_body_lands_does_not_hold_it() -> No
     answer = await staying
     await asyncio.gather(going, return_exceptions=True)
 
-    assert 12_000_000 == len(await asyncio.wait_for(content(answer), 5))
+    assert 12_000_000 == len(await asyncio.wait_for(content(answer), 60))
     await house.close()
 
 
@@ -196,7 +196,7 @@ async def test_the_head_of_a_large_body_holds_no_connection() -> None:
     house.provider.answers = deque([Response(parts=parts)])
     answer = await begin(house, method="HEAD")
     del answer
-    await asyncio.wait_for(house.settle_down(), 5)
+    await asyncio.wait_for(house.settle_down(), 60)
 
     assert house.provider.exchanges[0].aborted
     await house.close()

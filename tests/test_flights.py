@@ -72,7 +72,7 @@ async def test_unsent_flight_ends_with_its_last_caller(flights: Flights[str]) ->
     assert not fetch.cancelled.is_set()
 
     last.cancel()
-    await asyncio.wait_for(fetch.cancelled.wait(), 5)
+    await asyncio.wait_for(fetch.cancelled.wait(), 60)
 
     assert flights.find("key") is None
 
@@ -88,7 +88,7 @@ async def test_sent_flight_outlives_its_callers(flights: Flights[str]) -> None:
     await asyncio.gather(caller, return_exceptions=True)
     fetch.answered.set()
 
-    await asyncio.wait_for(fetch.landed.wait(), 5)
+    await asyncio.wait_for(fetch.landed.wait(), 60)
 
 
 async def test_failure_is_not_remembered(flights: Flights[str]) -> None:
@@ -118,7 +118,7 @@ async def test_lost_patience_can_leave_it_running(flights: Flights[str]) -> None
 
     fetch.granted.set()
     fetch.answered.set()
-    await asyncio.wait_for(fetch.landed.wait(), 5)
+    await asyncio.wait_for(fetch.landed.wait(), 60)
 
 
 async def test_who_comes_after_the_last_left_begins_anew(flights: Flights[str]) -> None:

@@ -33,7 +33,7 @@ async def test_the_bytes_of_an_unknown_length_go_on_as_they_come(house: House) -
     """An endless answer reaches its client from its first byte, and is nowhere collected."""
     pause = asyncio.Event()
     house.provider.answers = deque([Response(parts=(b"a", b"b"), length_known=False, pause=pause)])
-    answer = await asyncio.wait_for(house.ask("/coingecko/other"), 5)
+    answer = await asyncio.wait_for(house.ask("/coingecko/other"), 60)
     assert not isinstance(answer.body, bytes)
     reader = aiter(answer.body)
 
@@ -55,7 +55,7 @@ async def test_an_order_that_lost_its_client_lets_its_answer_go(house: House) ->
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     gate.set()
-    await asyncio.wait_for(house.settle_down(), 5)
+    await asyncio.wait_for(house.settle_down(), 60)
 
     assert house.provider.exchanges[0].aborted
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from proxy.sandbox import Sandbox
-from tests.stories.stage import ROOT, Proxy, command, staged
+from tests.stories.stage import PATIENCE, ROOT, Proxy, command, staged
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -46,7 +46,7 @@ async def run(proxy: Proxy, *program: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert process.returncode == 0, err.decode()
     return out.decode()
 

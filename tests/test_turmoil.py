@@ -197,7 +197,7 @@ async def test_nothing_is_left_behind(seed: int) -> None:
     bedlam = Bedlam(seed)
     await bedlam.crowd()
     house = bedlam.house
-    await asyncio.wait_for(house.settle_down(), 10)
+    await asyncio.wait_for(house.settle_down(), 60)
     flights, fetches = house.flow._parts.flights, house.flow._parts.fetches
 
     assert [] == house.errors

@@ -77,7 +77,7 @@ def supervisor(worker: Path) -> Iterator[subprocess.Popen[str]]:
     process = supervised(worker)
     yield process
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
 
 def told(process: subprocess.Popen[str]) -> tuple[int, Worker]:
@@ -143,7 +143,7 @@ def test_all_end_together(worker: Path) -> None:
     process = supervised(worker)
     pids = [told(process)[0] for _ in range(2)]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
     assert 0 == process.returncode
     for pid in pids:
@@ -157,7 +157,7 @@ def test_who_does_not_end_is_killed(worker: Path) -> None:
     for _ in range(2):
         told(process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
     assert 0 == process.returncode
 
@@ -174,7 +174,7 @@ def test_a_port_that_others_share_is_not_shared_with_them(worker: Path) -> None:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            timeout=30,
+            timeout=120,
             check=False,
         )
     assert 1 == ended.returncode
@@ -189,6 +189,6 @@ def test_workers_learn_that_their_supervisor_was_killed(worker: Path) -> None:
     for _ in range(2):
         told(process)
     process.kill()
-    output, _ = process.communicate(timeout=20)  # which waits for the workers too
+    output, _ = process.communicate(timeout=120)  # which waits for the workers too
 
     assert ["alone", "alone"] == output.split()

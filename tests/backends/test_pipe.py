@@ -173,7 +173,7 @@ async def test_it_is_drained_when_what_replies_bring_about_has_its_own() -> None
     assert not draining.done()
     wire.pipe.data_received(b"+PONG\r\n")
 
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 60)
 
 
 async def test_a_command_whose_caller_went_is_drained_too() -> None:
@@ -186,4 +186,4 @@ async def test_a_command_whose_caller_went_is_drained_too() -> None:
     assert not draining.done()
     wire.pipe.connection_lost(None)
 
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 60)

@@ -246,7 +246,7 @@ async def test_a_write_behind_goes_with_the_next_that_is_waited_for(tmp_path: Pa
         await database.write(lambda _: order.append("waited for"))
         assert order == ["behind", "waited for"]
         assert behind.done()
-        await asyncio.wait_for(database.write_joined(insert_all, 1, behind=True), 5)
+        await asyncio.wait_for(database.write_joined(insert_all, 1, behind=True), 60)
         assert await database.read(count) == 1
 
 

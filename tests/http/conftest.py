@@ -35,8 +35,9 @@ def whole(body: bytes = b"hello", **more: Any) -> Answer:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until the condition holds."""
-    while not condition():  # noqa: ASYNC110 - states of sockets, which no event announces
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - states of sockets, which no event announces
+            await asyncio.sleep(0.001)
 
 
 @dataclass

@@ -12,8 +12,11 @@ from proxy.core.model import Request
 from proxy.http import private_names
 from proxy.http.accelerator import MOST_AT_ONCE
 from proxy.http.learnable import LONGEST_HEAD
+from proxy.http.patience import Patience
+from tests.clockwork import turned
 from tests.http.conftest import KnownHit, Standing, standing, whole
 from tests.http.known_hits import GET, entry, hit
+from tests.http.test_accelerator_exchanges import Pipe, turns
 
 
 @pytest.fixture
@@ -297,18 +300,25 @@ async def test_what_stands_before_garbage_is_answered(house: Standing) -> None:
             assert await client.rest() == b""
 
 
-async def test_hits_keep_a_connection_alive() -> None:
+def test_hits_keep_a_connection_alive() -> None:
     """A hit moves the keep-alive deadline, as any answer does."""
-    from proxy.http.patience import Patience  # noqa: PLC0415 - one test's own
 
-    patience = Patience(keep_alive=0.2)
-    async with standing(patience=patience, accelerate=True) as house, house.raw() as client:
-        knows(house, a=hit(entry()))
-        began = asyncio.get_running_loop().time()
-        while asyncio.get_running_loop().time() < began + 0.5:
-            assert (await client.ask(GET % (b"/a", b""))).status == 200
-            await asyncio.sleep(0.02)
-        assert await client.rest() == b""
+    async def told() -> None:
+        async with standing(patience=Patience(keep_alive=10.0), accelerate=True) as house:
+            knows(house, a=hit(entry()))
+            connection = house.front.accept()
+            pipe = Pipe(connection)
+            connection.connection_made(pipe)
+            for number in range(1, 9):
+                await turns(5)
+                connection.data_received(GET % (b"/a", b""))
+                await turns(50, lambda heard=number: pipe.heard.count(b"200 OK") == heard)
+                await asyncio.sleep(6.0)
+            assert (pipe.heard.count(b"200 OK"), pipe.closed) == (8, False)
+            await asyncio.sleep(6.0)
+            assert pipe.closed
+
+    turned(told())
 
 
 async def test_other_clients_rules_empty_the_table(house: Standing) -> None:

@@ -181,7 +181,7 @@ async def test_a_client_that_goes_ends_its_stream(house: Standing) -> None:
     house.flow.answer = say
     async with house.raw() as client:
         await client.ask(GET % b"")
-    await asyncio.wait_for(go.wait(), 5)
+    await asyncio.wait_for(go.wait(), 60)
 
 
 @pytest.mark.parametrize(("version", "relayed"), [(b"1.1", True), (b"1.0", False)])

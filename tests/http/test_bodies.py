@@ -142,4 +142,4 @@ async def test_a_client_that_goes_with_half_a_body_ends_the_reading(house: Stand
     async with house.raw() as client:
         client.writer.write(POST % b"Content-Length: 5\r\n" + b"he")
         await until(lambda: house.flow.asked)
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 60)

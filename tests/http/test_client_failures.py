@@ -52,7 +52,7 @@ async def test_no_head_in_time(provider: Provider, client: Client, said: bytes) 
         await met.reader.read()
 
     provider.handler = hang
-    failed = await client.send(provider.outbound(timeout=0.05))
+    failed = await client.send(provider.outbound(timeout=0.5))
     assert failed == Failed(Failure.TIMEOUT, sent=True, detail="no answer in time")
 
 
@@ -123,7 +123,7 @@ async def test_a_body_that_stops_is_given_up(provider: Provider, client: Client)
 
     provider.handler = say
     with pytest.raises(BrokenExchangeError) as broken:
-        await read(await client.send(provider.outbound(timeout=0.05)))
+        await read(await client.send(provider.outbound(timeout=0.5)))
     assert broken.value.failure is Failure.TIMEOUT
 
 
@@ -138,7 +138,7 @@ async def test_a_body_that_drips_is_given_up(provider: Provider, client: Client)
 
     provider.handler = say
     with pytest.raises(BrokenExchangeError) as broken:
-        await read(await client.send(provider.outbound(timeout=0.1)))
+        await read(await client.send(provider.outbound(timeout=0.5)))
     assert broken.value.failure is Failure.TIMEOUT
 
 
@@ -174,11 +174,11 @@ async def test_an_endless_body_is_not_held(provider: Provider, client: Client) -
 async def test_the_readers_own_time_is_not_counted(provider: Provider, client: Client) -> None:
     """A slow client behind the proxy does not make the provider's body late."""
     says(provider, HEAD_5 + b"he")
-    exchange = await client.send(provider.outbound(timeout=0.2))
+    exchange = await client.send(provider.outbound(timeout=0.5))
     assert not isinstance(exchange, Failed)
     body = exchange.body()
     assert await anext(body) == b"he"
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(0.55)
     provider.asked[0].writer.write(b"llo")
     assert await anext(body) == b"llo"
 

@@ -21,7 +21,7 @@ KNOWN = b"GET /a HTTP/1.1\r\nHost: P\r\n\r\n"
 @pytest.mark.parametrize("begun", [b"GET /x HT", b"GET /x HTTP/1.1\r\nHost: P\r\n"])
 async def test_a_head_that_does_not_end_is_cut_off(begun: bytes) -> None:
     """A client that hangs in the middle of a head gets 408 and holds nothing any longer."""
-    async with standing(patience=Patience(head=0.05)) as house, house.raw() as client:
+    async with standing(patience=Patience(head=0.5)) as house, house.raw() as client:
         assert (await client.ask(GET)).status == 200
         heard = await client.ask(begun)
         assert heard.status == 408
@@ -43,7 +43,7 @@ async def test_a_head_in_pieces_is_a_head() -> None:
 @pytest.mark.parametrize("asks", [0, 1])
 async def test_an_idle_connection_is_closed(asks: int) -> None:
     """After `keep_alive` without a request, be it the first; without a word."""
-    async with standing(patience=Patience(keep_alive=0.05)) as house, house.raw() as client:
+    async with standing(patience=Patience(keep_alive=0.5)) as house, house.raw() as client:
         for _ in range(asks):
             assert (await client.ask(GET)).status == 200
         assert await client.rest() == b""
@@ -51,7 +51,7 @@ async def test_an_idle_connection_is_closed(asks: int) -> None:
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
     """An answer that nobody takes is not held for ever."""
-    async with standing(patience=Patience(sending=0.05)) as house:
+    async with standing(patience=Patience(sending=0.5)) as house:
 
         async def large(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
             return whole(bytes(32 * 1024 * 1024))

@@ -3,6 +3,7 @@
 import asyncio
 
 from proxy.http.deadlines import Deadlines
+from tests.clockwork import turned
 from tests.http.conftest import until
 
 
@@ -17,33 +18,39 @@ class Waiting:
         self.told.append(exc)
 
 
-async def test_each_is_told_at_its_own_time() -> None:
+def test_each_is_told_at_its_own_time() -> None:
     """Set in any order: the earlier first, each once, and never before it is due."""
-    deadlines, now = Deadlines(), asyncio.get_running_loop().time
-    late, early, latest = Waiting(), Waiting(), Waiting()
-    began = now()
-    for waiting, after in ((late, 0.02), (early, 0.005), (latest, 60.0)):
-        deadlines.set(waiting, began + after)
-    await until(lambda: early.told)
-    assert (now() >= began + 0.005, late.told) == (True, [])
-    await until(lambda: late.told)
-    deadlines.close()
 
-    assert [1, 1, 0] == [len(each.told) for each in (early, late, latest)]
-    assert isinstance(early.told[0], TimeoutError)
-    assert now() >= began + 0.02
+    async def story() -> list[list[int]]:
+        deadlines, began = Deadlines(), asyncio.get_running_loop().time()
+        late, early, latest = Waiting(), Waiting(), Waiting()
+        for waiting, after in ((late, 20.0), (early, 5.0), (latest, 60.0)):
+            deadlines.set(waiting, began + after)
+        told = []
+        for _ in range(3):  # at 4, 14 and 24 seconds
+            await asyncio.sleep(10.0 if told else 4.0)
+            told.append([len(each.told) for each in (early, late, latest)])
+        deadlines.close()
+        assert isinstance(early.told[0], TimeoutError)
+        return told
+
+    assert [[0, 0, 0], [1, 0, 0], [1, 1, 0]] == turned(story())
 
 
-async def test_what_has_come_is_not_told() -> None:
+def test_what_has_come_is_not_told() -> None:
     """Cleared in time, it sees nothing; the others do."""
-    deadlines, now = Deadlines(), asyncio.get_running_loop().time
-    come, missing = Waiting(), Waiting()
-    deadlines.set(come, now() + 0.002)
-    deadlines.set(missing, now() + 0.004)
-    deadlines.clear(come)
-    await until(lambda: missing.told)
 
-    assert come.told == []
+    async def story() -> tuple[int, int]:
+        deadlines, began = Deadlines(), asyncio.get_running_loop().time()
+        come, missing = Waiting(), Waiting()
+        deadlines.set(come, began + 2.0)
+        deadlines.set(missing, began + 4.0)
+        await asyncio.sleep(1.0)
+        deadlines.clear(come)
+        await asyncio.sleep(9.0)
+        return len(come.told), len(missing.told)
+
+    assert (0, 1) == turned(story())
 
 
 async def test_a_deadline_that_has_passed_is_told_at_once() -> None:

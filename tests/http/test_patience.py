@@ -3,7 +3,7 @@
 import asyncio
 
 from proxy.http.patience import Watch
-from tests.http.conftest import until
+from tests.clockwork import turned
 
 
 class Transport(asyncio.Transport):
@@ -23,27 +23,42 @@ class Transport(asyncio.Transport):
         self.aborted = True
 
 
-async def test_who_reads_nothing_is_cut_off() -> None:
+def test_who_reads_nothing_is_cut_off() -> None:
     """After the patience, if nothing at all went out meanwhile."""
     transport = Transport()
-    Watch(transport, 0.01, asyncio.get_running_loop())
-    await until(lambda: transport.aborted)
+
+    async def told() -> None:
+        Watch(transport, 30.0, asyncio.get_running_loop())
+        await asyncio.sleep(29.0)
+        assert not transport.aborted
+        await asyncio.sleep(2.0)
+
+    turned(told())
+    assert transport.aborted
 
 
-async def test_who_reads_slowly_is_not() -> None:
+def test_who_reads_slowly_is_not() -> None:
     """As long as something goes out in each such time."""
-    transport, loop = Transport(), asyncio.get_running_loop()
-    watch = Watch(transport, 0.05, loop)
-    for _ in range(10):
-        transport.waiting -= 1
-        await asyncio.sleep(0.01)
+    transport = Transport()
+
+    async def told() -> None:
+        watch = Watch(transport, 30.0, asyncio.get_running_loop())
+        for _ in range(10):
+            transport.waiting -= 1
+            await asyncio.sleep(20.0)
+        watch.end()
+
+    turned(told())
     assert not transport.aborted
-    watch.end()
 
 
-async def test_a_watch_that_has_ended_cuts_nothing() -> None:
+def test_a_watch_that_has_ended_cuts_nothing() -> None:
     """The client has read what it was given."""
     transport = Transport()
-    Watch(transport, 0.005, asyncio.get_running_loop()).end()
-    await asyncio.sleep(0.02)
+
+    async def told() -> None:
+        Watch(transport, 30.0, asyncio.get_running_loop()).end()
+        await asyncio.sleep(60.0)
+
+    turned(told())
     assert not transport.aborted

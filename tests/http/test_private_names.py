@@ -87,7 +87,7 @@ async def test_without_a_name_its_use_is_switched_off(monkeypatch: pytest.Monkey
     """Heads lose their clock, and the keep-alive timer cuts a client that hangs all the same."""
     monkeypatch.setattr(private_names, "HEAD_CLOCK", False)
     monkeypatch.setattr(private_names, "BODY_ERRORS", False)
-    patience = Patience(head=0.01, keep_alive=0.05)
+    patience = Patience(head=0.1, keep_alive=0.5)
     async with standing(patience=patience) as house, house.raw() as client:
         client.writer.write(b"GET /x HT")
         assert await client.rest() == b""

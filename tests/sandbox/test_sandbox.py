@@ -113,7 +113,7 @@ async def test_the_command_says_every_base_url_and_serves_until_it_is_cancelled(
         if text.startswith("#"):
             told.set()
 
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         serving = group.create_task(run_sandbox(port=0, say=say))
         await told.wait()
         lines = dict(text.split("=", 1) for text in said if not text.startswith("#"))

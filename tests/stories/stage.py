@@ -25,8 +25,8 @@ from multidict import CIMultiDictProxy
 from tests.berths import free_ports
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 30.0
-"""Seconds within which what is awaited must come."""
+PATIENCE = 120.0
+"""Seconds within which what is awaited must come, however busy the machine."""
 
 
 async def until(condition: Callable[[], Awaitable[bool] | bool], what: str) -> None:
@@ -178,8 +178,22 @@ async def command(*arguments: str, **environment: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-def shipped(folder: Path, changes: Mapping[str, Callable[[dict[str, Any]], None]]) -> Path:
-    """Copy the shipped configuration, change some providers' files, and return its main file."""
+UNHURRIED = {"url": "${REDIS_URL}", "timeout": "60s", "connect_timeout": "60s"}
+"""A store (`store:`) that is not taken for lost only because this machine is busy."""
+
+
+def unhurried(upstream: dict[str, Any]) -> None:
+    """Let an exchange take as long as this machine makes it."""
+    upstream.update({"deadline": f"{PATIENCE:g}s", "timeout": f"{PATIENCE:g}s"})
+
+
+def shipped(
+    folder: Path, changes: Mapping[str, Callable[[dict[str, Any]], None]], **settings: Any
+) -> Path:
+    """Copy the shipped configuration, change some providers' files, and return its main file.
+
+    `settings` are written into the main file.
+    """
     target = folder / "config"
     shutil.copytree(ROOT / "config", target)
     for name, change in changes.items():
@@ -187,7 +201,10 @@ def shipped(folder: Path, changes: Mapping[str, Callable[[dict[str, Any]], None]
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         change(content)
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return target / "proxy.yaml"
+    main = target / "proxy.yaml"
+    content = yaml.safe_load(main.read_text(encoding="utf-8"))
+    main.write_text(yaml.safe_dump({**content, **settings}), encoding="utf-8")
+    return main
 
 
 def written(folder: Path, *upstreams: Mapping[str, Any], **settings: Any) -> Path:

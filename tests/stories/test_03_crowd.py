@@ -43,7 +43,7 @@ async def test_a_failed_flight_fails_only_those_who_waited_for_it(
     sandbox: Sandbox, stage: Stage
 ) -> None:
     """Those who come later try anew."""
-    sandbox.set_latency("coingecko", Latency(mean=0.2))
+    sandbox.set_latency("coingecko", Latency(mean=1.5))
     sandbox.fault("coingecko", "drop")
     proxy = await stage.proxy()
 

@@ -1,10 +1,11 @@
 """Real clients meet a month used up, a hold and a dead upstream.
 
-Each raises its own rate-limit or network error, within its own timeout, and none sleeps for long.
+Each raises its own rate-limit or network error, from what the proxy answers and before it would
+have given up by itself, and none sleeps and asks again.
 """
 
 import asyncio
-import time
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,22 +16,20 @@ from binance import Client
 from binance.exceptions import BinanceAPIException
 from pycoingecko import CoinGeckoAPI
 
+from proxy.config.loading import load
 from proxy.sandbox import Limit, Sandbox
 from tests.berths import free_ports
-from tests.stories.stage import Proxy, Stage, shipped
-
-WITHIN = 10.0
-"""Seconds: what ccxt and python-binance give an answer (pycoingecko gives it 120)."""
+from tests.stories.stage import PATIENCE, ROOT, Proxy, Stage, shipped
 
 Attempt = Callable[[], Any]
 
 
-async def raised(attempt: Attempt) -> Exception:
-    """Return what a client raises, and see that it did so within its own timeout."""
-    began = time.monotonic()  # noqa: TID251 - the client's own patience is what is told here
+async def raised(proxy: Proxy, attempt: Attempt) -> Exception:
+    """Return what a client raises, and see that it asked once and was answered."""
+    before = await proxy.stats()
     with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is told by the caller
         await asyncio.to_thread(attempt)
-    assert time.monotonic() - began < WITHIN  # noqa: TID251 - as above
+    assert before["requests"] + 1 == (await proxy.stats())["requests"]
     return caught.value
 
 
@@ -45,8 +44,8 @@ def months(calls: int) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def ccxt_fetch(proxy: Proxy) -> Attempt:
-    exchange = ccxt.binance({"options": {"fetchMarkets": {"types": ["spot"]}}})
+def ccxt_fetch(proxy: Proxy, **options: Any) -> Attempt:
+    exchange = ccxt.binance({"options": {"fetchMarkets": {"types": ["spot"]}}, **options})
     exchange.urls["api"]["public"] = f"{proxy.url}/binance/api/v3"
     return lambda: exchange.public_get_ticker_price({"symbol": "ETHUSDT"})
 
@@ -75,9 +74,9 @@ async def test_a_month_used_up(
         await proxy.get(f"/coingecko/api/v3/coins/list?include_platform={number}")
     asked = sandbox.counts("binance").requests, sandbox.counts("coingecko").requests
 
-    by_ccxt = await raised(ccxt_fetch(proxy))
-    by_binance = await raised(python_binance_fetch(proxy, monkeypatch))
-    by_coingecko = await raised(pycoingecko_fetch(proxy))
+    by_ccxt = await raised(proxy, ccxt_fetch(proxy))
+    by_binance = await raised(proxy, python_binance_fetch(proxy, monkeypatch))
+    by_coingecko = await raised(proxy, pycoingecko_fetch(proxy))
 
     assert isinstance(by_ccxt, ccxt.RateLimitExceeded | ccxt.DDoSProtection)
     assert isinstance(by_binance, BinanceAPIException)
@@ -100,9 +99,9 @@ async def test_a_hold(sandbox: Sandbox, stage: Stage, monkeypatch: pytest.Monkey
         await proxy.get(f"{path}&limit=7" if "?" in path else f"{path}?include_platform=true")
     asked = sandbox.counts("binance").requests, sandbox.counts("coingecko").requests
 
-    by_ccxt = await raised(ccxt_fetch(proxy))
-    by_binance = await raised(python_binance_fetch(proxy, monkeypatch))
-    by_coingecko = await raised(pycoingecko_fetch(proxy))
+    by_ccxt = await raised(proxy, ccxt_fetch(proxy))
+    by_binance = await raised(proxy, python_binance_fetch(proxy, monkeypatch))
+    by_coingecko = await raised(proxy, pycoingecko_fetch(proxy))
     refused = await proxy.get("/binance/api/v3/ticker/price?symbol=BNBUSDT")
 
     assert isinstance(by_ccxt, ccxt.RateLimitExceeded | ccxt.DDoSProtection)
@@ -118,24 +117,31 @@ async def test_a_dead_upstream(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     proxy = await stage.proxy(BINANCE_BASE_URL=nowhere, COINGECKO_BASE_URL=nowhere)
 
-    by_ccxt = await raised(ccxt_fetch(proxy))
-    by_binance = await raised(python_binance_fetch(proxy, monkeypatch))
-    by_coingecko = await raised(pycoingecko_fetch(proxy))
+    by_ccxt = await raised(proxy, ccxt_fetch(proxy))
+    by_binance = await raised(proxy, python_binance_fetch(proxy, monkeypatch))
+    by_coingecko = await raised(proxy, pycoingecko_fetch(proxy))
 
     assert isinstance(by_ccxt, ccxt.NetworkError)
+    assert "502" in str(by_ccxt)
     assert isinstance(by_binance, BinanceAPIException)
     assert (502, -1007) == (by_binance.status_code, by_binance.code)
     assert isinstance(by_coingecko, ValueError | requests.RequestException)
 
 
 async def test_a_silent_upstream(sandbox: Sandbox, stage: Stage) -> None:
-    """It takes the request and never answers: 504 before the client gives up by itself."""
+    """It takes the request and never answers: 504 before the client gives up by itself.
+
+    A client with more patience hears it, and ccxt's own is longer than the shipped deadline.
+    """
     sandbox.fault("binance", "hang")
     proxy = await stage.proxy()
 
-    by_ccxt = await raised(ccxt_fetch(proxy))
+    by_ccxt = await raised(proxy, ccxt_fetch(proxy, timeout=PATIENCE * 1000))
 
     assert isinstance(by_ccxt, ccxt.NetworkError)
+    assert "504" in str(by_ccxt)
+    shipped_upstreams = load(ROOT / "config" / "proxy.yaml", dict(os.environ)).upstreams
+    assert max(each.deadline for each in shipped_upstreams) < ccxt.binance().timeout / 1000
 
 
 async def test_with_something_to_fall_back_on_a_bot_notices_nothing(

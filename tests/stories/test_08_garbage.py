@@ -4,15 +4,15 @@ import asyncio
 from typing import Any
 
 from proxy.sandbox import Sandbox
-from tests.stories.stage import Proxy, Stage, shipped
+from tests.stories.stage import PATIENCE, Proxy, Stage, shipped
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT")
 PRICE = "/binance/api/v3/ticker/price?symbol=BTCUSDT"
 
 
 def hasty(upstream: dict[str, Any]) -> None:
-    """Give up after a second."""
-    upstream.update({"deadline": "1s", "timeout": "1s"})
+    """Give up after four seconds."""
+    upstream.update({"deadline": "4s", "timeout": "4s"})
 
 
 FAULTS = {
@@ -58,7 +58,7 @@ async def said(proxy: Proxy, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.ports[0])
     writer.write(raw)
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     finally:
         writer.close()
 

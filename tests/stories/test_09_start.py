@@ -8,6 +8,8 @@ from tests.berths import free_ports
 from tests.stories.stage import ROOT, Stage, command, shipped
 
 PRICE = "/binance/api/v3/ticker/price?symbol=BTCUSDT"
+SYMBOLS = "/binance/api/v3/exchangeInfo"
+"""Fresh for an hour: however long a restart takes."""
 
 BROKEN = """\
 listen: 127.0.0.1:0
@@ -64,12 +66,12 @@ async def test_an_unreachable_store_at_start(sandbox: Sandbox, stage: Stage) -> 
 async def test_a_restart_finds_what_was_stored(sandbox: Sandbox, stage: Stage) -> None:
     """SQLite keeps entries; a restart in peace ends with 0."""
     proxy = await stage.proxy()
-    await proxy.get(PRICE)
+    await proxy.get(SYMBOLS)
 
     assert 0 == await proxy.stop()
     await proxy.start()
 
-    assert "HIT" == (await proxy.get(PRICE)).verdict
+    assert "HIT" == (await proxy.get(SYMBOLS)).verdict
     assert 1 == sandbox.counts("binance").requests
 
 

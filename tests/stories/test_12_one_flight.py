@@ -6,7 +6,7 @@ import aiohttp
 
 from proxy.sandbox import Latency, Sandbox
 from tests.fixtures.redis import RedisServer
-from tests.stories.stage import PATIENCE, Proxy, Stage, until
+from tests.stories.stage import PATIENCE, UNHURRIED, Proxy, Stage, shipped, unhurried, until
 
 INSTANCES = 8
 CLIENTS = 1000
@@ -19,8 +19,10 @@ PATHS = {
 async def fleet(stage: Stage, redis: RedisServer) -> list[Proxy]:
     """Start the instances, all at once."""
     size = str(INSTANCES)
+    config = shipped(stage.folder, dict.fromkeys(PATHS, unhurried), store=UNHURRIED)
     starting = [
-        stage.proxy(REDIS_URL=redis.url, QUOTA_PROXY_FLEET_SIZE=size) for _ in range(INSTANCES)
+        stage.proxy(config, REDIS_URL=redis.url, QUOTA_PROXY_FLEET_SIZE=size)
+        for _ in range(INSTANCES)
     ]
     return list(await asyncio.gather(*starting))
 
@@ -64,7 +66,7 @@ async def test_a_leader_that_is_killed_is_succeeded_by_one(
 ) -> None:
     """Kill -9 in flight: one other fetches, within the lease, and everybody is answered."""
     proxies = await fleet(stage, redis_server)
-    sandbox.set_latency("coingecko", Latency(mean=1.5))
+    sandbox.set_latency("coingecko", Latency(mean=PATIENCE))  # until its leader is killed
 
     async def called() -> bool:
         return sandbox.counts("coingecko").requests == 1
@@ -78,6 +80,7 @@ async def test_a_leader_that_is_killed_is_succeeded_by_one(
     await until(called, "the leader's call")
     asking = asyncio.gather(crowd(proxies, PATHS["coingecko"], CLIENTS))
     await until(followed, "every other instance as a follower")
+    sandbox.set_latency("coingecko", Latency(mean=1.5))
     await proxies[0].kill()
     answers = [answer for answers in (*await first, *await asking) for answer in answers]
 
@@ -88,7 +91,8 @@ async def test_a_leader_that_is_killed_is_succeeded_by_one(
 
 async def test_two_workers_on_one_file(sandbox: Sandbox, stage: Stage) -> None:
     """Without Redis too: the workers of one instance fetch a cold key once."""
-    proxy = await stage.proxy(workers=2)
+    config = shipped(stage.folder, dict.fromkeys(PATHS, unhurried))
+    proxy = await stage.proxy(config, workers=2)
     for provider, path in PATHS.items():
         answers = await crowd([proxy], path, 200)
 

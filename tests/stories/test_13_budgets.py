@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from proxy.sandbox import Sandbox
 from tests.stories.stage import Proxy, Stage, shipped
 
@@ -20,11 +18,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 
 def configured(folder: Path, **clients: Any) -> Path:
     """Return the shipped configuration, with clients."""
-    main = shipped(folder, {})
-    content = yaml.safe_load(main.read_text(encoding="utf-8"))
-    content["clients"] = {**CLIENTS, **clients}
-    main.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return main
+    return shipped(folder, {}, clients={**CLIENTS, **clients})
 
 
 async def price(proxy: Proxy, client: str, symbol: str) -> tuple[int, str]:
