@@ -7,7 +7,7 @@ connection goes back to the pool the moment its answer has ended, read or not.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import aiohttp
@@ -35,12 +35,16 @@ class Answering:
         message: RawResponseMessage,
         content: aiohttp.StreamReader,
         connection: Connection,
+        give_back: Callable[[Connection], None],
         *,
         patience: float,
         requested_at: float,
         sending: "asyncio.Task[None] | None" = None,
     ) -> None:
-        """Take the head, the body to come, and how many seconds it may be waited for."""
+        """Take the head, the body to come, and how many seconds it may be waited for.
+
+        `give_back` takes the connection once the answer has ended.
+        """
         fields = decoded(message.raw_headers)
         self.status = message.code
         self.reason = message.reason or ""
@@ -50,6 +54,7 @@ class Answering:
         self.received_at = clock.steady_wall()
         self._content = content
         self._connection = connection
+        self._give_back = give_back
         self._spoken_by = connection.protocol
         self._patience = patience
         self._sending = sending
@@ -100,7 +105,7 @@ class Answering:
         if self._sending is not None and not self._sending.done():
             self.abort()
         else:
-            self._connection.release()
+            self._give_back(self._connection)
 
 
 async def _arriving(content: aiohttp.StreamReader, patience: float) -> AsyncIterator[bytes]:

@@ -9,16 +9,13 @@ first. Whether to try again is the flow's to say.
 - `Outbound.timeout` bounds the wait for the head, connecting included.
 - An answer that comes whole and plain is read at once (`whole_answers`), any other as it arrives.
 - A connection is used again only if its last answer ended exactly where it said, and nothing has
-  come since: no answer can leak into the next (see `framing`). What the loop has not seen yet the
-  system is asked for, as the request is about to be written: an end, which would cost a call that
-  was spent, or an answer to nothing.
+  come since: no answer can leak into the next (see `framing` and `warm`).
 """
 
 import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import aiohttp
@@ -36,7 +33,8 @@ from proxy.http.arrivals import Answering
 from proxy.http.deadlines import Deadlines
 from proxy.http.departures import declared_length, request_head, send_body, sendable
 from proxy.http.heads import decoded
-from proxy.http.private_names import OpenResponses, frame, open_responses
+from proxy.http.private_names import OpenResponses, frame
+from proxy.http.warm import Pool, Warm
 from proxy.http.whole_answers import WholeAnswer
 from proxy.ports import Exchange, Outbound
 
@@ -46,43 +44,24 @@ _INTERIM: Final = range(102, 200)
 _FINAL: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Connections to upstreams."""
-
-    most: int = 512
-    most_per_host: int = 128
-    keep_alive: float = 15.0
-    """Seconds that an idle connection is kept."""
-    dns_ttl: int = 60
-    """Seconds that a look-up of a name is kept."""
-
-
 def open_client(pool: Pool | None = None) -> "Client":
     """Open a client. Must be called where the event loop runs; `close` it in the end."""
-    pool = pool or Pool()
-    connector = aiohttp.TCPConnector(
-        limit=pool.most,
-        limit_per_host=pool.most_per_host,
-        keepalive_timeout=pool.keep_alive,
-        ttl_dns_cache=pool.dns_ttl,
-    )
-    open_responses(connector)
-    return Client(connector)
+    return Client(Warm(pool or Pool()))
 
 
 class _Route:
     """The way to an upstream, which its requests share."""
 
-    __slots__ = ("host", "path", "timeouts", "to")
+    __slots__ = ("host", "path", "place", "timeouts", "to")
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, warm: Warm) -> None:
         base = URL(upstream.base_url, encoded=True)
         secure = True if not upstream.tls_ca else ssl.create_default_context(cafile=upstream.tls_ca)
         proxy = URL(upstream.outbound_proxy) if upstream.outbound_proxy else None
         loop = asyncio.get_running_loop()
         self.to = ClientRequest("GET", base, loop=loop, ssl=secure, proxy=proxy)
         """What aiohttp's connector wants to know of a connection."""
+        self.place = warm.place(self.to)
         self.host = self.to.headers["Host"]
         origin = str(base.origin()) if proxy is not None and base.scheme == "http" else ""
         self.path = origin + base.raw_path.rstrip("/")
@@ -93,25 +72,27 @@ class _Route:
 class Client:
     """Sends requests to upstreams."""
 
-    def __init__(self, connector: aiohttp.TCPConnector) -> None:
-        """Take the pool of connections."""
-        self._connector = connector
+    def __init__(self, warm: Warm) -> None:
+        """Take the connections."""
+        self._warm = warm
         self._routes: dict[tuple[object, ...], _Route] = {}
         self._deadlines = Deadlines()
-        self._now = asyncio.get_running_loop().time
+        self._now = warm.loop.time
 
     async def close(self) -> None:
         """Close all connections."""
         self._deadlines.close()
-        await self._connector.close()
+        await self._warm.close()
 
     async def send(self, outbound: Outbound) -> Exchange | Failed:
         """Send one request; return when the head of its answer has come, or why none does."""
         passage = _Passage(outbound, self._deadlines, self._now() + outbound.timeout)
         try:
             route = self._route(outbound.upstream)
-            async with asyncio.timeout_at(passage.due):
-                connection = await self._connection(route)
+            connection = route.place.take()
+            if connection is None:
+                async with asyncio.timeout_at(passage.due):
+                    connection = await route.place.connect(route.to, route.timeouts)
             return await passage.make(connection, route)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             return _failure(error, sent=passage.sent)
@@ -125,24 +106,8 @@ class Client:
         )
         route = self._routes.get(key)
         if route is None:
-            route = self._routes[key] = _Route(upstream)
+            route = self._routes[key] = _Route(upstream, self._warm)
         return route
-
-    async def _connection(self, route: _Route) -> Connection:
-        """Return a connection, pooled or new, with nothing on it that nobody asked for."""
-        while True:
-            connection = await self._connector.connect(route.to, [], route.timeouts)
-            if _fit(connection):
-                return connection
-            connection.close()
-
-
-def _fit(connection: Connection) -> bool:
-    """Return whether a connection can take a request: it lives, and nothing has come over it."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close or transport.is_closing():
-        return False
-    return not (isinstance(protocol, OpenResponses) and protocol.used and protocol.is_readable())
 
 
 class _Passage:
@@ -169,7 +134,7 @@ class _Passage:
             if isinstance(came, WholeAnswer):
                 came.requested_at, came.received_at = requested_at, clock.steady_wall()
                 answering = came
-                connection.release()
+                route.place.give_back(connection)
                 return answering
             message, content = came
             if (lie := _framing_lie(message)) is not None:
@@ -178,6 +143,7 @@ class _Passage:
                 message,
                 content,
                 connection,
+                route.place.give_back,
                 patience=self._outbound.timeout,
                 requested_at=requested_at,
                 sending=self._sending,

@@ -152,8 +152,9 @@ async def test_a_connection_with_an_answer_nobody_asked_for_is_not_used(
 
     provider.handler = say
     assert await read(await client.send(provider.outbound("/1"))) == b"ok"
-    [pooled] = client._connector._conns.values()
-    await until(lambda: pooled[0][0].should_close)
+    [place] = client._warm._places.values()
+    [(pooled, _)] = place.idle
+    await until(lambda: pooled.protocol is not None and pooled.protocol.should_close)
     assert await read(await client.send(provider.outbound("/2"))) == b"ok"
     assert [met.line.split()[1] for met in provider.asked] == [b"/1", b"/2"]
     assert provider.connections == 2

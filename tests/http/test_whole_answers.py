@@ -36,7 +36,9 @@ def by_aiohttp(data: bytes, *, bodiless: bool) -> tuple[object, ...] | None:
         protocol.data_received(data)
         message, content = await protocol.read()
         held: Any = Held()
-        answering = Answering(message, content, held, patience=1.0, requested_at=0.0)
+        answering = Answering(
+            message, content, held, lambda _: None, patience=1.0, requested_at=0.0
+        )
         if protocol.should_close or _framing_lie(message) is not None:
             return None
         return (*head(answering), answering.arrived())
@@ -50,7 +52,7 @@ def head(answer: WholeAnswer | Answering) -> tuple[object, ...]:
 
 PLAIN = [
     (OK + TWO, False),
-    (OK + b"A: \r\nb:\tx \xe9\t\r\nA: 2\r\nKeep-Alive: t\r\nConnection: Keep-Alive\r\n" + TWO, False),
+    (OK + b"A: \r\nb:\tx \xe9\t\r\nA: 2\r\nKeep-Alive:\r\nConnection: Keep-Alive\r\n" + TWO, False),
     (b"HTTP/1.1 404 Not Found\r\ncontent-length:0\r\n\r\n", False),
     (b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 5\r\n\r\n', False),
     (b"HTTP/1.1 204 No Content\r\n\r\n", False),
