@@ -24,15 +24,16 @@ Which cases are taken, and why the others are not:
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from proxy import clock
 from proxy.answer import Answer
 from proxy.changes import Changes
-from proxy.core.model import Entry, Request
+from proxy.core.model import Request
 from proxy.forms import Forms
 from proxy.http import learnable
 from proxy.http.learnable import LONGEST_HEAD, wants_gzip
+from proxy.http.rows import Alike, Handle, Key, PassingRows, Row
 
 MOST_AT_ONCE: Final = 32
 """Pipelined requests answered in one step, and"""
@@ -44,26 +45,10 @@ _LOOK_EVERY: Final = 16
 
 _END: Final = b"\r\n\r\n"
 
-_ROW: Final = 512
 _HEAD: Final = 256
 _CLASS: Final = 512
 _PAIR: Final = 160
 """Bytes that Python takes for each beside its texts."""
-
-
-class Handle(Protocol):
-    """A known hit, as the flow holds it."""
-
-    entry: Entry
-    """What it is answered from."""
-    answer: Answer | None
-    """The answer that was given last, and"""
-    until: float
-    """the time of the entries' clock up to which it is the answer, if nothing changes."""
-    depends_on: frozenset[str]
-    """Lower-case names of the request fields that its answer may depend on."""
-    passing: bool
-    """The first level does not hold its entry."""
 
 
 H = TypeVar("H", bound=Handle)
@@ -117,61 +102,6 @@ class Bounds:
     """Of heads and classes. They are counted in the first level's bound too."""
 
 
-class _Class:
-    """Clients that are answered alike."""
-
-    __slots__ = ("size", "wants_gzip")
-
-    def __init__(self, size: int, *, wants_gzip: bool) -> None:
-        self.size = size
-        self.wants_gzip = wants_gzip
-
-
-_Key: TypeAlias = tuple[_Class, bytes]
-
-
-class Row:
-    """A known hit, and the bytes of its last answer: a form of the entry that it is given from."""
-
-    __slots__ = (
-        "_forget",
-        "answer",
-        "body",
-        "handle",
-        "head",
-        "holds",
-        "key",
-        "size",
-        "times",
-        "until",
-    )
-
-    def __init__(
-        self,
-        key: _Key,
-        handle: Handle,
-        answer: Answer,
-        made: tuple[bytes, bytes],
-        forget: Callable[["Row"], None],
-    ) -> None:
-        self.key = key
-        self._forget = forget
-        self.handle = handle
-        self.answer = answer
-        self.head, self.body = made
-        self.times = 0
-        """Hits that nobody has been told of."""
-        self.holds = -1
-        """The count of changes at which `answer` holds up to `until`; -1: it must be asked for."""
-        self.until = 0.0
-        self.size = len(self.head) + len(key[1]) + _ROW
-        """Bytes beside the entry's body and its forms."""
-
-    def gone(self) -> None:
-        """Leave the table: the entry is not held any more."""
-        self._forget(self)
-
-
 class Accelerator:
     """The tables, and what reads and fills them."""
 
@@ -193,9 +123,10 @@ class Accelerator:
         self._writer = writer
         self._forms = forms
         self._bounds = bounds or Bounds()
-        self._heads: OrderedDict[tuple[int, str, bytes], _Class] = OrderedDict()
-        self._classes: OrderedDict[tuple[object, ...], _Class] = OrderedDict()
-        self._rows: OrderedDict[_Key, Row] = OrderedDict()
+        self._heads: OrderedDict[tuple[int, str, bytes], Alike] = OrderedDict()
+        self._classes: OrderedDict[tuple[object, ...], Alike] = OrderedDict()
+        self._rows: OrderedDict[Key, Row] = OrderedDict()
+        self._passing = PassingRows()
         self._noted: set[int] = set()
         self._noted_before: set[int] = set()
         self._notes = 0
@@ -204,6 +135,8 @@ class Accelerator:
         self._bytes = 0
         self.last: Row | None = None
         """The row that `answer` used last."""
+        self.passing: Row | None = None
+        """The row of the head that `answer` came to, if only the store has its entry."""
         self.familiar = False
         """Whether `answer` knew the client of the head that it could not answer, by all but its
         request line: what is new is the target, and the head is worth learning."""
@@ -212,6 +145,7 @@ class Accelerator:
         """Forget all: who may be answered what has changed."""
         for row in tuple(self._rows.values()):
             self._forget(row)
+        self._passing.clear()
         self._heads.clear()
         self._classes.clear()
         self._noted.clear()
@@ -242,7 +176,7 @@ class Accelerator:
         nothing of what was.
         """
         parts: list[bytes] = []
-        self.last, self.familiar = None, False
+        self.last, self.passing, self.familiar = None, None, False
         size = taken = number = 0
         while number < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             end = data.find(_END, taken, taken + LONGEST_HEAD)
@@ -269,7 +203,7 @@ class Accelerator:
         key = (alike, data[start:cut])
         row = self._rows.get(key)
         if row is None:
-            self.familiar = True
+            self.passing, self.familiar = self._passing.get(key), True
             return None
         if row.holds == self._changes.count and self._now() < row.until:
             row.times += 1
@@ -283,12 +217,19 @@ class Accelerator:
         self.familiar = True
         return None
 
+    def written(self, row: Row, answer: Answer | None) -> tuple[bytes, bytes] | None:
+        """Return the bytes of what a passing row is answered now; None: it is forgotten."""
+        if answer is not None and (answer is row.answer or self._renew(row.key[0], row, answer)):
+            return row.head, row.body
+        self._passing.forget(row)
+        return None
+
     def _let_hold(self, row: Row) -> None:
         """Let the row's answer be given until its time, or a change, if it may be at all."""
         row.until = row.handle.until
         row.holds = self._changes.count if self._hits.repeatable else -1
 
-    def _renew(self, alike: _Class, row: Row, answer: Answer) -> bool:
+    def _renew(self, alike: Alike, row: Row, answer: Answer) -> bool:
         made = self._writer.at_once(answer, wants_gzip=alike.wants_gzip)
         if made is None:
             return False
@@ -319,7 +260,11 @@ class Accelerator:
             return
         alike = self._alike(request, gzip=gzip)
         self._remember_head(key, alike)
-        self._remember_row(Row((alike, head[:cut]), handle, answer, made, self._forget))
+        row = Row((alike, head[:cut]), handle, answer, made, self._forget)
+        if handle.passing:
+            self._passing.keep(row)
+        else:
+            self._remember_row(row)
 
     def _seen_before(self, key: tuple[int, str, bytes]) -> bool:
         """Return whether a head like this was noted, and note it."""
@@ -334,18 +279,18 @@ class Accelerator:
             self._noted_before, self._noted = self._noted, set()
         return False
 
-    def _alike(self, request: Request, *, gzip: bool) -> _Class:
+    def _alike(self, request: Request, *, gzip: bool) -> Alike:
         matters = learnable.matters(request)
         key = (request.port, request.secure, request.host, gzip, *matters)
         alike = self._classes.get(key)
         if alike is None:
             size = _CLASS + sum(len(name) + len(value) + _PAIR for name, value in matters)
-            alike = self._classes[key] = _Class(size, wants_gzip=gzip)
+            alike = self._classes[key] = Alike(size, wants_gzip=gzip)
             self._hold(size)
             self._keep_within()
         return alike
 
-    def _remember_head(self, key: tuple[int, str, bytes], alike: _Class) -> None:
+    def _remember_head(self, key: tuple[int, str, bytes], alike: Alike) -> None:
         if key not in self._heads:
             self._hold(len(key[2]) + _HEAD)
         self._heads[key] = alike

@@ -15,21 +15,17 @@ from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.http import HttpVersion11, StreamWriter
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from proxy.answer import Problem
-from proxy.http.accelerator import Accelerator, Row
+from proxy.http.accelerator import Accelerator
+from proxy.http.head_problems import MAX_FIELD, MAX_FIELDS, MAX_TARGET, own_problem, parse_problem
 from proxy.http.inbound import CLOSE, Finished, Inbound
 from proxy.http.patience import Patience, Watch
 from proxy.http.private_names import SHORT, OpenHandler
+from proxy.http.rows import Row
 
-MAX_TARGET = 32 * 1024
-"""Longest request target, bytes: lists of symbols and addresses stand in it."""
-MAX_FIELD = 16 * 1024
-"""Longest field line, bytes. It differs from `MAX_TARGET`, for aiohttp's error names the bound
-that was broken and nothing else that tells a long target (414) from a long field (431)."""
-MAX_FIELDS = 128
 HEAD_END = b"\r\n\r\n"
 MOST_HELD = 64 * 1024
 """Bytes that are held before a client is read no further."""
@@ -58,6 +54,10 @@ class Desk(Protocol):
 
     async def handle(self, inbound: Inbound) -> Finished:
         """Answer a request, waiting for whatever that needs."""
+        ...
+
+    async def look_up(self, connection: "Connection", row: Row) -> bool:
+        """Answer a known head whose entry only the store has; False: it is not known any more."""
         ...
 
     def refuse(self, connection: "Connection", problem: Problem) -> None:
@@ -133,7 +133,7 @@ class Connection(OpenHandler):
         self.port = local[1] if isinstance(local, tuple) else 0
         self.secure = transport.get_extra_info("sslcontext") is not None
         if not self._desk.admit(self):
-            self._refuse(_problem(503, "Overloaded", "There are too many connections."))
+            self._refuse(own_problem(503, "Overloaded", "There are too many connections."))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
@@ -229,7 +229,26 @@ class Connection(OpenHandler):
             self._last, self._row = (data, accelerator.last) if alone else (b"", None)
         elif accelerator.familiar:
             self._unknown = 0
+            if accelerator.passing is not None and data.find(HEAD_END) == len(data) - len(HEAD_END):
+                self._turn = self._loop.create_task(self._look_up(accelerator.passing, data))
+                return len(data)
         return taken
+
+    async def _look_up(self, row: Row, data: bytes) -> None:
+        """Answer a known head from the store, or, if it is not known any more, as any other."""
+        answered = False
+        try:
+            answered = await self._desk.look_up(self, row)
+        finally:
+            self._turn = None
+        if not self.awaits_head():
+            self.force_close()
+        elif answered:
+            self.count_answered(1, parsed=False)
+            self._take_held()
+        else:
+            self._held = data + self._held
+            self._take_held()
 
     def _repeated(self) -> bool:
         """Answer the very bytes that came last, as they were answered then, if that still holds."""
@@ -255,7 +274,7 @@ class Connection(OpenHandler):
         try:
             parsed = self.parse(data)
         except HttpProcessingError as error:
-            self._refuse(_parse_problem(error.code, error))
+            self._refuse(parse_problem(error.code, error))
             return
         if len(parsed) == 1 and parsed[0][1] is EMPTY_PAYLOAD and data.endswith(HEAD_END):
             inbound = Inbound(parsed[0][0], EMPTY_PAYLOAD, self)
@@ -304,7 +323,7 @@ class Connection(OpenHandler):
             if self._head_clock is None:
                 self._head_clock = self._loop.call_later(self._desk.patience.head, self._late)
             if self._head_size > self._desk.patience.max_head:
-                self._refuse(_problem(431, "Request Header Fields Too Large", "The head is."))
+                self._refuse(own_problem(431, "Request Header Fields Too Large", "The head is."))
         elif self._head_clock is not None:
             self._stop_head_clock()
 
@@ -317,7 +336,7 @@ class Connection(OpenHandler):
     ) -> Finished:
         """Answer what is not HTTP, and close: where the next request begins is not known."""
         del request, message
-        self._desk.refuse(self, _parse_problem(status, exc))
+        self._desk.refuse(self, parse_problem(status, exc))
         return CLOSE
 
     def abort(self) -> None:
@@ -344,6 +363,12 @@ class Connection(OpenHandler):
             for part in parts:
                 transport.write(part)
 
+    async def write_and_drain(self, parts: tuple[bytes, bytes]) -> None:
+        """Write an answer, and wait until the client has read most of it."""
+        self.write_all(list(parts))
+        if self.writing_paused:
+            await self.drain()
+
     async def drain(self) -> bool:
         """Wait until the client has read most of what was written; False where it has gone."""
         transport = self.transport
@@ -360,7 +385,7 @@ class Connection(OpenHandler):
 
     def _late(self) -> None:
         self._head_clock = None
-        self._refuse(_problem(408, "Request Timeout", "The head of the request did not end."))
+        self._refuse(own_problem(408, "Request Timeout", "The head of the request did not end."))
 
     def _refuse(self, problem: Problem) -> None:
         self._desk.refuse(self, problem)
@@ -371,25 +396,3 @@ class Connection(OpenHandler):
         if self._head_clock is not None:
             self._head_clock.cancel()
             self._head_clock = None
-
-
-def _parse_problem(status: int, error: BaseException | None) -> Problem:
-    if isinstance(error, LineTooLong):
-        if error.args[1] == MAX_TARGET:
-            return _problem(414, "URI Too Long", f"The target is longer than {MAX_TARGET} bytes.")
-        return _problem(
-            431, "Request Header Fields Too Large", f"A field is longer than {MAX_FIELD} bytes."
-        )
-    if error is not None and "Too many headers" in str(error):
-        return _problem(
-            431, "Request Header Fields Too Large", f"There are more than {MAX_FIELDS} fields."
-        )
-    if status < 500:  # noqa: PLR2004 - the class of the client's own errors
-        return _problem(400, "Bad Request", "This is not HTTP/1.1 as RFC 9112 has it.")
-    return _problem(500, "Internal Server Error", "The proxy met an error of its own.")
-
-
-def _problem(status: int, title: str, detail: str) -> Problem:
-    kind = title.lower().replace(" ", "-")
-    waits = 1.0 if status == 503 else None  # noqa: PLR2004 - RFC 9110 section 15.6.4
-    return Problem(status, title, detail, kind, retry_after=waits)

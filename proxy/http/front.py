@@ -27,6 +27,7 @@ from proxy.http.heads import decoded
 from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
+from proxy.http.rows import Row
 from proxy.http.targets import parse_host, parse_target
 
 _HTTP_1_0 = HttpVersion10
@@ -146,7 +147,7 @@ class Front:
             return False
         gzip = accepts_gzip(message)
         if handle.passing or not self._wire.ready(handle.entry, wants_gzip=gzip):
-            inbound.known = handle if handle.passing else None
+            inbound.known, inbound.head = (handle, head) if handle.passing else (None, None)
             return False
         answer = self._flow.again(handle)
         made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
@@ -203,17 +204,33 @@ class Front:
 
     async def _again_from_store(self, inbound: Inbound) -> bool:
         """Answer a known hit that only the store has; False: it is none any more."""
-        gzip, connection = accepts_gzip(inbound.message), inbound.connection
-        if self._draining or not self._wire.ready(inbound.known.entry, wants_gzip=gzip):
+        gzip, known, head = accepts_gzip(inbound.message), inbound.known, inbound.head
+        if self._draining or not self._wire.ready(known.entry, wants_gzip=gzip):
             return False
-        answer = await self._flow.again_from_store(inbound.known)
+        answer = await self._flow.again_from_store(known)
         made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
-        if made is None:
+        if made is None or answer is None:
             return False
-        connection.write_all(list(made))
-        if connection.writing_paused:
-            await connection.drain()
+        connection, request = inbound.connection, inbound.request
+        await connection.write_and_drain(made)
+        if head is not None and self._accelerator is not None and isinstance(request, Request):
+            peer, port = connection.peer, connection.port
+            self._accelerator.learn(port, peer, head, request, known, answer)
         return True
+
+    async def look_up(self, connection: Connection, row: Row) -> bool:
+        """Answer a known head whose entry only the store has; False: it is not known any more."""
+        accelerator = self.accelerator()
+        if accelerator is None or self._under_way >= self._bounds.max_requests:
+            return False
+        self._under_way += 1
+        try:
+            made = accelerator.written(row, await self._flow.again_from_store(row.handle))
+            if made is not None:
+                await connection.write_and_drain(made)
+        finally:
+            self._under_way -= 1
+        return made is not None
 
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""

@@ -42,7 +42,7 @@ CLOSE = Finished(keep_alive=False)
 class Inbound:
     """A parsed head with its body to come: what aiohttp's loop takes for a request."""
 
-    __slots__ = ("_task", "body", "connection", "known", "message", "request")
+    __slots__ = ("_task", "body", "connection", "head", "known", "message", "request")
 
     def __init__(
         self,
@@ -60,7 +60,9 @@ class Inbound:
         self.request: Request | Answer | None = None
         """What it asks, or why that cannot be asked; None: nobody has looked yet."""
         self.known: Any = None
-        """The hit that it is known to be, if only the store has it."""
+        """The hit that it is known to be, if only the store has it, and"""
+        self.head: bytes | None = None
+        """all of its head, if that may be learnt."""
         self._task = task
 
     @property

@@ -1,0 +1,147 @@
+"""Known heads whose entries only the store has: asked for without being parsed, answered alike."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from proxy.answer import Answer
+from proxy.core.model import Request
+from proxy.http.rows import Alike, PassingRows, Row
+from tests.http.conftest import KnownHit, Standing, until, whole
+from tests.http.known_hits import GET, entry, hit
+
+HEAD = GET % (b"/a", b"")
+
+
+class Looked:
+    """Counts which requests were parsed, and holds back what the store says."""
+
+    def __init__(self, house: Standing, known: KnownHit) -> None:
+        self.parsed = 0
+        self.asked = 0
+        self.going = asyncio.Event()
+        self.going.set()
+        self.known = known
+        house.flow.hit = self.hit
+        house.flow.again_from_store = self.again  # type: ignore[method-assign]
+
+    def hit(self, request: Request) -> KnownHit | None:
+        self.parsed += 1
+        return self.known if request.path == "/a" else None
+
+    async def again(self, hit: KnownHit) -> Answer | None:
+        self.asked += 1
+        await self.going.wait()
+        return hit.again()
+
+
+@pytest.fixture
+async def looked(house: Standing) -> Looked:
+    return Looked(house, hit(entry(), passing=True))
+
+
+async def heard(house: Standing, number: int, head: bytes = HEAD) -> list[Any]:
+    async with house.raw() as client:
+        return [await client.ask(head) for _ in range(number)]
+
+
+async def test_a_head_that_is_known_is_parsed_no_more(house: Standing, looked: Looked) -> None:
+    """The store is asked each time; the answer is the same to the byte."""
+    answers = await heard(house, 6)
+
+    assert {answer.body for answer in answers} == {b"hello"}
+    assert len({tuple(answer.fields) for answer in answers}) == 1
+    assert looked.asked == 6
+    assert looked.known.times == 6
+    assert looked.parsed < 6, "it was learnt"
+    assert house.flow.asked == []
+
+
+async def test_what_the_store_has_no_more_goes_the_ordinary_way(
+    house: Standing, looked: Looked
+) -> None:
+    """It is answered once, and its row is gone."""
+    await heard(house, 4)
+    looked.known.answer, parsed = None, looked.parsed
+
+    [answer] = await heard(house, 1)
+
+    assert answer.status == 200
+    assert [asked.path for asked in house.flow.asked] == ["/a"]
+    assert looked.parsed == parsed + 1
+
+
+async def test_a_new_answer_is_given_as_it_is(house: Standing, looked: Looked) -> None:
+    """The bytes that were written last are not given for another answer."""
+    await heard(house, 4)
+    other = hit(entry(body=b"newer"))
+    looked.known.answer = other.answer
+
+    [answer] = await heard(house, 1)
+
+    assert answer.body == b"newer"
+
+
+async def test_answers_keep_their_order(house: Standing, looked: Looked) -> None:
+    """What comes while the store is asked waits, be it known or not."""
+    await heard(house, 4)
+    looked.going.clear()
+    before = looked.asked
+
+    async def named(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+        return whole(request.path.encode())
+
+    house.flow.answer = named
+    async with house.raw() as client:
+        client.writer.write(HEAD)
+        await until(lambda: looked.asked > before)
+        client.writer.write(GET % (b"/other", b"") + HEAD)
+        await client.writer.drain()
+        looked.going.set()
+        bodies = [(await client.hear()).body for _ in range(3)]
+    assert bodies == [b"hello", b"/other", b"hello"]
+
+
+async def test_a_client_that_goes_takes_its_look_up_along(house: Standing, looked: Looked) -> None:
+    """Nothing is left under way, and nothing is written to who has gone."""
+    await heard(house, 4)
+    looked.going.clear()
+    before = looked.asked
+    async with house.raw() as client:
+        client.writer.write(HEAD)
+        await until(lambda: looked.asked > before)
+    await until(lambda: not house.front.connections and not house.front.under_way)
+    looked.going.set()
+    assert (await heard(house, 1))[0].body == b"hello"
+
+
+def row(name: bytes, body: bytes = b"hello") -> Row:
+    known = hit(entry(body=body), passing=True)
+    assert known.answer is not None
+    alike = Alike(1, wants_gzip=False)
+    return Row((alike, name), known, known.answer, (b"head", body), lambda _: None)
+
+
+def test_passing_rows_are_bounded() -> None:
+    """In number and in bytes; the same key is one row."""
+    rows = PassingRows(most=2)
+    kept = [row(b"%d" % number) for number in range(3)]
+    for each in kept:
+        rows.keep(each)
+    assert [rows.get(each.key) for each in kept] == [None, *kept[1:]]
+    again = row(b"")
+    again.key = kept[2].key
+    rows.keep(again)
+    assert (rows.get(again.key), len(rows)) == (again, 2)
+
+    narrow = PassingRows(most_bytes=3 * again.size)
+    for number in range(3):
+        narrow.keep(row(b"%d" % number, bytes(again.size)))
+    assert len(narrow) == 1
+    narrow.keep(row(b"large", bytes(10 * again.size)))
+    assert len(narrow) == 0
+    narrow.clear()
+    narrow.keep(again)
+    assert len(narrow) == 1
