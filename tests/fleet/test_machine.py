@@ -17,6 +17,13 @@ SOON = 60.0
 """Seconds within which what must come comes."""
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No home hangs only because this machine is busy; one that hangs is away for long."""
+    monkeypatch.setattr(machine, "PATIENCE", SOON)
+    monkeypatch.setattr(machine, "AWAY", 600.0)
+
+
 @pytest.fixture
 async def workers(tmp_path: Path) -> AsyncIterator[list[MachineFleet]]:
     """Three workers of one machine."""

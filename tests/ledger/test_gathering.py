@@ -109,8 +109,12 @@ async def test_an_answer_that_comes_with_the_cancellation_is_told() -> None:
 
 
 @pytest.mark.parametrize("one_at_a_time", [False, True])
-async def test_what_nobody_waits_for_goes_along(one_at_a_time: bool) -> None:  # noqa: FBT001 - a row
+async def test_what_nobody_waits_for_goes_along(
+    one_at_a_time: bool,  # noqa: FBT001 - a row
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It travels with what is asked next, before it, as it came."""
+    monkeypatch.setattr("proxy.ledger.gathering.MOMENT", 3600.0)
     oracle = Oracle()
     oracle.open.set()
     gathering = oracle.gathering(one_at_a_time=one_at_a_time)

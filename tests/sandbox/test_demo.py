@@ -80,7 +80,7 @@ async def test_it_runs_sandbox_proxy_and_swarm_together() -> None:
         running.clear()
 
     out = io.StringIO()
-    rows = await run_demo(start, seconds=1.0, bots=20, pause=0.05, out=out)
+    rows = await run_demo(start, seconds=3.0, bots=20, pause=0.05, out=out)
 
     assert set(KEYS) < set(given)
     assert running == []
