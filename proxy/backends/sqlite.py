@@ -290,6 +290,7 @@ class Sqlite:
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            self._disconnect()  # its users may remember it as they had left it
             raise
         for call in together:
             call.done = True

@@ -75,6 +75,10 @@ class SqliteLedger(Desk):
         results = await self.database.write(
             lambda connection: self._states.run(connection, questions)
         )
-        for question, (_, account, moment) in zip(questions, results, strict=True):
-            self.book.note(question.upstream, account, moment)
+        last = {
+            question.upstream: (account, moment)
+            for question, (_, account, moment) in zip(questions, results, strict=True)
+        }  # the last account of an upstream has all that those before it had
+        for upstream, (account, moment) in last.items():
+            self.book.note(upstream, account, moment)
         return results

@@ -3,6 +3,11 @@
 All of it happens in the file's thread. A state that cannot be read, or is of a newer version, is an
 error: nothing is ever counted from 0 for want of understanding. A file that was removed or replaced
 under us is told what we know: it knows at least what this process saw.
+
+What we read or wrote last is what the file holds for as long as its `data_version` says that no
+other connection has written, and `total_changes` that nobody else has through this one: it need not
+be read again. A transaction of ours that came to nothing was ended by an error of ours, after which
+all is read anew, or the connection was given up.
 """
 
 import sqlite3
@@ -48,6 +53,8 @@ _UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state =
 _DELETE = "DELETE FROM states WHERE upstream = ? AND bucket = ?"
 _NAMES = "SELECT bucket FROM states WHERE upstream = ? AND bucket != ?"
 
+_NOTHING: Result = (None, Account(), Moment(0.0, 0.0))
+
 _encode = msgspec.msgpack.Encoder().encode
 _read_head = msgspec.msgpack.Decoder(Head).decode
 _read_count = msgspec.msgpack.Decoder(Count).decode
@@ -64,6 +71,11 @@ class States:
         self._decoded: dict[tuple[str, str], tuple[bytes, Head | Count]] = {}
         """What was read or written last: the same bytes need not be decoded again."""
         self._connection: sqlite3.Connection | None = None
+        self._as_of: tuple[int, int] | None = None
+        """`data_version` and `total_changes` when we were last in the file."""
+        self._current: set[tuple[str, str]] = set()
+        """What is in the file as it is in `_decoded`, or in neither."""
+        self._clock_current = False
         self._clock: tuple[str, float, float, float] | None = None
         """The clocks as they were noted last."""
         self._better: dict[tuple[str, str], Head | Count] = {}
@@ -71,30 +83,36 @@ class States:
 
     def run(self, connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Result]:
         """Answer questions, those about one upstream in their order, as of one moment."""
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if connection is not self._connection or self._as_of != (version, connection.total_changes):
+            self._current.clear()
+            self._clock_current = False
+        self._as_of = None
         if connection is not self._connection:
             if self._connection is not None:
                 self._restore(connection)
             self._connection = connection
+        results = self._run(connection, questions)
+        self._as_of = (version, connection.total_changes)
+        return results
+
+    def _run(self, connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Result]:
         wall = self._wall()
         reading = self._reading(connection, wall)
-        results: dict[int, Result] = {}
-        for upstream in dict.fromkeys(question.upstream for question in questions):
-            group = [
-                (index, question)
-                for index, question in enumerate(questions)
-                if question.upstream == upstream
-            ]
-            named = buckets(question for _, question in group)
+        results: list[Result] = [_NOTHING] * len(questions)
+        for upstream, group in _by_upstream(questions).items():
+            named = buckets(questions[index] for index in group)
             stored = self._load(connection, upstream, named)
             account, moment = limits.opened(stored, reading, wall)
-            rules = {name: rule for _, question in group for name, rule in question.rules.items()}
-            account = self._recalled(upstream, account, rules, moment)
-            for index, question in group:
-                account, decision = answered(question, account, moment)
-                moment = moment._replace(offset=account.head.offset)
+            if self._better:
+                account = self._recalled(upstream, account, _rules(questions, group), moment)
+            for index in group:
+                account, decision = answered(questions[index], account, moment)
+                if account.head.offset is not moment.offset:
+                    moment = moment._replace(offset=account.head.offset)
                 results[index] = (decision, account, moment)
             self._save(connection, upstream, stored, account)
-        return [results[index] for index in range(len(questions))]
+        return results
 
     # ── a file that was lost ──
 
@@ -112,8 +130,6 @@ class States:
         self, upstream: str, account: Account, rules: dict[str, Rule], moment: Moment
     ) -> Account:
         """Return an account that knows at least what we saw before the file was lost."""
-        if not self._better:
-            return account
         head = self._better.pop((upstream, _HEAD), None)
         seen = [(name, self._better.pop((upstream, name), None)) for name in rules]
         telling = Telling(
@@ -130,7 +146,9 @@ class States:
     def _reading(self, connection: sqlite3.Connection, wall: float) -> float:
         """Return the ledger's clock: it goes on over a reboot as the wall did."""
         boottime = self._boottime()
-        row = connection.execute("SELECT boot, shift, now, wall FROM clock").fetchone()
+        row = self._clock
+        if row is None or not self._clock_current:
+            row = connection.execute("SELECT boot, shift, now, wall FROM clock").fetchone()
         if row is None:
             shift = wall - boottime
         elif row[0] != self._boot:
@@ -138,10 +156,11 @@ class States:
         else:
             shift = row[1]
             if row[2] <= boottime + shift < row[2] + _NOTED:
-                self._clock = (self._boot, shift, row[2], row[3])
+                self._clock, self._clock_current = row, True
                 return float(boottime + shift)
         self._clock = (self._boot, shift, boottime + shift, wall)
         connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", self._clock)
+        self._clock_current = True
         return float(boottime + shift)
 
     # ── accounts ──
@@ -159,13 +178,18 @@ class States:
     def _state(
         self, connection: sqlite3.Connection, upstream: str, bucket: str
     ) -> Head | Count | None:
-        row = connection.execute(_SELECT, (upstream, bucket)).fetchone()
+        key = (upstream, bucket)
+        kept = self._decoded.get(key)
+        if key in self._current:
+            return None if kept is None else kept[1]
+        row = connection.execute(_SELECT, key).fetchone()
         if row is None:
-            return None
-        kept = self._decoded.get((upstream, bucket))
-        if kept is None or kept[0] != row[0]:
-            kept = self._decoded[upstream, bucket] = (row[0], _read(row[0], bucket))
-        return kept[1]
+            self._decoded.pop(key, None)
+            kept = None
+        elif kept is None or kept[0] != row[0]:
+            kept = self._decoded[key] = (row[0], _read(row[0], bucket))
+        self._current.add(key)
+        return None if kept is None else kept[1]
 
     def _save(
         self, connection: sqlite3.Connection, upstream: str, before: Account, after: Account
@@ -181,17 +205,32 @@ class States:
         for bucket, state in changed.items():
             packed = _encode(state)
             self._decoded[upstream, bucket] = (packed, state)
+            self._current.add((upstream, bucket))
             rows.append((upstream, bucket, packed))
-        connection.executemany(_UPSERT, rows)
+        if rows:
+            connection.executemany(_UPSERT, rows)
         gone = [(upstream, bucket) for bucket in before.counts if bucket not in after.counts]
         for key in gone:
             self._decoded.pop(key, None)
-        connection.executemany(_DELETE, gone)
+        if gone:
+            connection.executemany(_DELETE, gone)
 
     def names(self, connection: sqlite3.Connection, upstream: str) -> tuple[str, ...]:
         """Return the buckets that there are states of."""
         rows = connection.execute(_NAMES, (upstream, _HEAD))
         return tuple(bucket for (bucket,) in rows)
+
+
+def _by_upstream(questions: Sequence[Question]) -> dict[str, list[int]]:
+    """Return where the questions about each upstream stand."""
+    groups: dict[str, list[int]] = {}
+    for index, question in enumerate(questions):
+        groups.setdefault(question.upstream, []).append(index)
+    return groups
+
+
+def _rules(questions: Sequence[Question], group: list[int]) -> dict[str, Rule]:
+    return {name: rule for index in group for name, rule in questions[index].rules.items()}
 
 
 def _read(packed: bytes, bucket: str) -> Head | Count:

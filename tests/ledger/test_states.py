@@ -82,6 +82,49 @@ def test_two_that_write_in_turn_see_each_other(
     assert _used(one, connection) == _used(two, connection) == 3
 
 
+def test_two_processes_that_write_in_turn_see_each_other(
+    connection: sqlite3.Connection, clocks: Clocks, tmp_path: Path
+) -> None:
+    """Each has a connection of its own: what another has written is read before it is counted."""
+    other, _ = open_file(tmp_path / "ledger.db", SCHEMA, replace_damaged=False)
+    both = ((_states(clocks), connection), (_states(clocks), other))
+    granted = []
+    for number in range(4):
+        states, file = both[number % 2]
+        granted.append(isinstance(states.run(file, [_spend(number)])[0][0], Booked))
+    other.close()
+
+    assert granted == [True] * 3 + [False]
+    assert _used(*both[0]) == 3
+
+
+def test_what_was_written_last_is_not_read_again(
+    connection: sqlite3.Connection, clocks: Clocks
+) -> None:
+    """As long as nobody else has written, a spend only writes."""
+    states = _states(clocks)
+    states.run(connection, [_spend(1)])
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    states.run(connection, [_spend(2)])
+
+    assert [each.split()[0] for each in statements] == ["PRAGMA", "INSERT", "INSERT"]
+
+
+def test_what_was_undone_is_not_remembered(connection: sqlite3.Connection, clocks: Clocks) -> None:
+    """A batch that fails takes back what was counted before it failed."""
+    states = _states(clocks)
+    states.run(connection, [_spend(1)])
+    connection.execute("INSERT INTO states VALUES ('other', 'm', x'c1')")
+    for number in (2, 3):
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(BackendCorruptError):
+            states.run(connection, [_spend(number), _spend(9, "other")])
+        connection.execute("ROLLBACK")
+
+    assert _used(states, connection) == 1
+
+
 @pytest.mark.parametrize(("passed", "used"), [(30.0, 3), (60.0, 3), (75.0, 0), (-7200.0, 3)])
 def test_a_reboot_takes_as_long_as_the_wall_says(
     connection: sqlite3.Connection, clocks: Clocks, passed: float, used: int
