@@ -40,6 +40,7 @@ _USERINFO = re.compile(r"(://)[^/@\s]+@")
 _SHORT = 64
 _MOST_CLEAN = 4096
 _MOST_FORMS = 4096
+_MICRO = 1_000_000
 
 Event = MutableMapping[str, Any]
 
@@ -149,7 +150,8 @@ def refrain(level: str) -> Refrain | None:
 def _present() -> str:
     now = clock.wall()
     second = int(now)
-    return f"{_until_seconds(second)}.{int((now - second) * 1_000_000):06}Z"
+    micro = str(_MICRO + int((now - second) * _MICRO))[1:]  # quicker than a format with zeros
+    return f"{_until_seconds(second)}.{micro}Z"
 
 
 @lru_cache(maxsize=2)

@@ -34,14 +34,13 @@ class Lines:
 
     def soon(self, line: str) -> None:
         """Write a line at the end of this turn of the loop; now, where no loop runs."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.msg(line)
-            return
         with self._lock:
             if not self._waiting:
-                loop.call_soon(self.flush)
+                try:
+                    asyncio.get_running_loop().call_soon(self.flush)
+                except RuntimeError:
+                    self.msg(line)
+                    return
             self._waiting.append(line)
 
     def flush(self) -> None:

@@ -91,6 +91,8 @@ class Observations:
         self._durations: dict[str, dict[Verdict, Histogram]] = {}
         self._counters: dict[Labels, float] = {}
         self._histograms: dict[Labels, Histogram] = {}
+        self._called: dict[tuple[str, str, int | None, str], tuple[Labels, Histogram]] = {}
+        """Where calls of one kind are counted."""
         self._rejected: dict[str, bool] = {}
         self._reasons: set[str] = set()
         self._unmatched: dict[tuple[str, str], int] = {}
@@ -124,14 +126,20 @@ class Observations:
 
     def observe_call(self, call: CallObservation) -> None:
         """Count an upstream call that has ended."""
-        said = str(call.status) if call.status is not None else call.failure or "failed"
+        upstream, endpoint = call.upstream, call.endpoint
         if not call.sent:
-            self._count((UNANSWERED, call.upstream, call.endpoint, said))
+            self._count((UNANSWERED, upstream, endpoint, _said(call)))
             return
-        self._count((CALLS, call.upstream, call.endpoint, said))
+        place = (upstream, endpoint, call.status, call.failure)
+        known = self._called.get(place)
+        if known is None:
+            seconds = self._histogram((CALL_SECONDS, upstream), SLOW)
+            known = self._called[place] = (CALLS, upstream, endpoint, _said(call)), seconds
+        labels, seconds = known
+        self._counters[labels] = self._counters.get(labels, 0) + 1
+        seconds.add(call.duration)
         if call.client:
-            self._count((CLIENT_COST, call.client, call.upstream), call.cost)
-        self._histogram((CALL_SECONDS, call.upstream), SLOW).add(call.duration)
+            self._count((CLIENT_COST, call.client, upstream), call.cost)
         if call.own_credentials and call.status is not None:
             self._rejected[call.upstream] = call.status in _REJECTED
 
@@ -215,6 +223,11 @@ class Observations:
             rarest = min(self._unmatched, key=self._unmatched.__getitem__)
             self._unmatched[place] = self._unmatched.pop(rarest)
         self._unmatched[place] = self._unmatched.get(place, 0) + 1
+
+
+def _said(call: CallObservation) -> str:
+    """Return how a call ended, as a label: its status, or the word of its failure."""
+    return str(call.status) if call.status is not None else call.failure or "failed"
 
 
 def _copy(histogram: Histogram) -> Histogram:

@@ -26,6 +26,8 @@ _WAYSIDE = frozenset(
     {"age", "via", "x-cache", "cf-ray", "cf-cache-status", "x-amz-cf-id", "x-served-by"}
 )
 """Fields of caches and CDNs, which write Date by their own clock."""
+_WAYSIDE_SIZES = frozenset(map(len, _WAYSIDE))
+_DATE = len("date")
 BLOCKED = "blocked"
 """Why an answer is none that holds us off."""
 BODY_SEARCHED = 64 * 1024
@@ -127,8 +129,14 @@ def own_date(fields: Fields, wall: float) -> float | None:
     An answer that was stored on the way (Age), or that a CDN or cache has marked as its own, says
     that other clock's time: None.
     """
-    value = first(fields, "date")
-    if value is None or not _WAYSIDE.isdisjoint([name.lower() for name, _ in fields]):
+    value = None
+    for name, said in fields:
+        size = len(name)  # most names are of other lengths: seen without lowering them
+        if size == _DATE and value is None and name.lower() == "date":
+            value = said
+        elif size in _WAYSIDE_SIZES and name.lower() in _WAYSIDE:
+            return None
+    if value is None:
         return None
     return dates.parse(value.strip(), wall)
 

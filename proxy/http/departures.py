@@ -7,6 +7,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -41,10 +42,16 @@ def request_head(
     body: bytes | AsyncIterator[bytes] | None,
 ) -> bytes:
     """Return the head of a request, the empty line included."""
-    lines = [("Host", host)]
-    lines += [pair for pair in fields if pair[0].lower() not in OWN_MATTERS]
-    lines += _framing(method, fields, body)
-    return latin1(f"{method} {target} HTTP/1.1\r\n") + field_lines(lines) + END
+    line = latin1(f"{method} {target} HTTP/1.1\r\n")
+    if body is None and method not in _ANTICIPATE_CONTENT:
+        return line + _lines(host, fields) + END
+    return line + _lines(host, fields) + field_lines(_framing(method, fields, body)) + END
+
+
+@lru_cache(maxsize=256)
+def _lines(host: str, fields: Fields) -> bytes:
+    """Return the field lines but for the framing: what goes to an endpoint is much the same."""
+    return field_lines([("Host", host), *[p for p in fields if p[0].lower() not in OWN_MATTERS]])
 
 
 def declared_length(fields: Fields) -> int | None:
