@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,8 +28,6 @@ FEATURES = (
 """Each with what declares it on an endpoint or in the defaults, in the order they are added in."""
 DEFAULT = {"riders"}
 """On where nothing is said: turned off where a contender goes without."""
-LATER = ("refresh_ahead", "warm")
-"""What the shipped files may declare beside those: in the last step."""
 LASTING = frozenset(
     {"ttl", "stale_while_revalidate", "stale_if_error", "max_age", "negative_ttl", "negative",
      "settled", "max_wait", "rescue_after"}
@@ -47,21 +46,43 @@ upstreams: [upstreams/*.yaml]
 """
 
 
-def steps() -> list[tuple[str, frozenset[str]]]:
-    """Return this proxy's contenders: a name, and which features it goes without.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of this proxy's contenders."""
 
-    Only features that the shipped files declare make a step.
-    """
-    declared = {key for name in NAMES for key in _keys(shipped(name))} | DEFAULT
-    wanting = {key for _, keys in FEATURES for key in keys} | set(LATER)
-    found = [("quota-proxy, plain", frozenset(wanting))]
+    name: str
+    without: frozenset[str]
+    """What of the shipped files it goes without."""
+    ahead: bool = False
+    """What the trace asks for is refreshed ahead, which no shipped file declares."""
+
+    @property
+    def as_shipped(self) -> bool:
+        """Whether it is what an operator gets who changes nothing."""
+        return not self.without and not self.ahead
+
+    def upstream(self, name: str) -> dict[str, Any]:
+        """Return a provider's file."""
+        settings: dict[str, Any] = without(shipped(name), self.without)
+        if self.ahead:
+            for endpoint in RULED[name]:
+                settings["endpoints"][endpoint]["refresh_ahead"] = True
+        return settings
+
+
+def steps() -> list[Step]:
+    """Return this proxy's contenders: one feature on after the other."""
+    wanting = {key for _, keys in FEATURES for key in keys}
+    found = [Step("quota-proxy, plain", frozenset(wanting))]
     for name, keys in FEATURES:
-        if declared & set(keys):
-            wanting -= set(keys)
-            found.append((name, frozenset(wanting)))
-    if declared & set(LATER):
-        found.append(("+ refresh ahead", frozenset()))
-    return found
+        wanting -= set(keys)
+        found.append(Step(name, frozenset(wanting)))
+    return [*found, Step("+ refresh ahead", frozenset(), ahead=True)]
+
+
+def as_shipped() -> Step:
+    """Return the contender that an operator gets who changes nothing: of it the goals are said."""
+    return next(step for step in steps() if step.as_shipped)
 
 
 def rules(compression: float = COMPRESSION) -> tuple[Rule, ...]:
@@ -143,14 +164,14 @@ def without(settings: Any, features: Collection[str]) -> Any:
 
 
 @contextmanager
-def ours(origin: str, features: Collection[str]) -> Iterator[Served]:
-    """Run this proxy without some features before the providers at `origin`; yield its address."""
+def ours(origin: str, step: Step) -> Iterator[Served]:
+    """Run this proxy before the providers at `origin`; yield its address."""
     port, admin = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "upstreams").mkdir()
         Path(folder, "proxy.yaml").write_text(PROXY)
         for name in NAMES:
-            settings = {**WAITS, **without(shortened(shipped(name)), features)}
+            settings = {**WAITS, **shortened(step.upstream(name))}
             text = yaml.safe_dump(settings, sort_keys=False, width=1000)
             Path(folder, "upstreams", f"{name}.yaml").write_text(text)
         environ = {
@@ -172,10 +193,3 @@ def shipped(name: str) -> dict[str, Any]:
     path = ROOT / "config" / "upstreams" / f"{name}.yaml"
     read: dict[str, Any] = yaml.safe_load(path.read_text())
     return read
-
-
-def _keys(settings: Any) -> Iterator[str]:
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield key
-            yield from _keys(value)

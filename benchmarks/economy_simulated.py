@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +26,7 @@ from typing import TypeAlias
 import yaml
 from economy_driver import told_by
 from economy_provider import NAMES
-from economy_settings import PROXY, floor, rules, shipped, steps, without
+from economy_settings import PROXY, Step, as_shipped, floor, rules, steps
 from economy_table import Heard, Row, head, said, shown, weighed
 from economy_trace import HOUR, OTHER_PAUSES, PAUSE, Question, trace
 
@@ -87,13 +87,13 @@ class Provider:
 # ── the contenders ──
 
 
-def _configured(features: Collection[str]) -> Settings:
-    """Return the shipped settings without some features."""
+def configured(step: Step) -> Settings:
+    """Return a contender's settings, as long as they are shipped."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "upstreams").mkdir()
         Path(folder, "proxy.yaml").write_text(PROXY)
         for name in NAMES:
-            text = yaml.safe_dump(without(shipped(name), features), sort_keys=False, width=1000)
+            text = yaml.safe_dump(step.upstream(name), sort_keys=False, width=1000)
             Path(folder, "upstreams", f"{name}.yaml").write_text(text)
         environ = {
             "QUOTA_PROXY_LISTEN": "127.0.0.1:0", "QUOTA_PROXY_ADMIN_LISTEN": "127.0.0.1:0",
@@ -103,9 +103,9 @@ def _configured(features: Collection[str]) -> Settings:
 
 
 @asynccontextmanager
-async def ours(provider: Provider, features: Collection[str]) -> AsyncIterator[Ask]:
-    """This proxy without some features."""
-    async with serving(_configured(features), provider) as answered:
+async def ours(provider: Provider, step: Step) -> AsyncIterator[Ask]:
+    """This proxy."""
+    async with serving(configured(step), provider) as answered:
 
         async def ask(_: Question, target: str) -> bytes | None:
             return await answered(target)
@@ -200,7 +200,7 @@ def run(options: argparse.Namespace, pause: float) -> None:
     questions = trace(options.minutes * 60, pause)
     contenders = {
         "nginx": nginx,
-        **{name: partial(ours, features=features) for name, features in steps()},
+        **{step.name: partial(ours, step=step) for step in steps()},
     }
     if not options.brief:
         print(f"\na question of each bot every {pause:g} s\n{head()}")
@@ -211,9 +211,9 @@ def run(options: argparse.Namespace, pause: float) -> None:
         results[name] = turned(measured(contender, questions, options.latency))
         if not options.brief:
             print("\n".join(shown(name, results[name])), flush=True)
-    last = next(reversed(results), "")
-    if "nginx" in results and last != "nginx":
-        print("\n".join(said(pause, results["nginx"], results[last])))
+    own = as_shipped().name
+    if "nginx" in results and own in results:
+        print("\n".join(said(pause, results["nginx"], results[own])))
     print(f"  candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
 
 
