@@ -15,6 +15,7 @@ from proxy.ports import Exchange, Outbound
 from tests.house import JSON, House, OpenLedger, Response, endpoint, upstream
 
 PRICES = Batch("ids", most=4, order=Order.SORTED)
+MARKETS = Batch("ids", field=("id",), most=4)
 TICKERS = Batch("symbols", form=ListForm.JSON, single="symbol", field=("symbol",), most=4)
 EVERYTHING = Batch("", single="symbol", field=("symbol",), all=True)
 WEIGHED = replace(TICKERS, all=True)
@@ -31,6 +32,8 @@ class Provider:
         self.asked: list[list[str]] = []
         self.gate: asyncio.Event | None = None
         self.leaves_out: set[str] = set()
+        self.named: Callable[[list[str]], list[str]] = list
+        """How what was asked for is named in a reply, and in which order."""
         self.everything = ["A", "B", "C"]
         self.next: deque[Response | Failed] = deque()
 
@@ -57,7 +60,10 @@ class Provider:
             return self.next.popleft()
         if "BAD" in names:
             return BAD
-        known = [name for name in names if name not in self.leaves_out]
+        known = self.named([name for name in names if name not in self.leaves_out])
+        if "/markets" in parts.path:
+            ranked = [f'{{"id":"{name}","price":1.50}}' for name in known]
+            return Response(parts=(f"[{','.join(ranked)}]".encode(),))
         if "ids" in query:
             rows = ",".join(f'"{name}":{{"usd":1.50}}' for name in sorted(known))
             return Response(parts=(f"{{{rows}}}".encode(),))
@@ -73,6 +79,7 @@ class Shop(House):
         super().__init__(
             upstream(
                 endpoint("price", "/price", batch=PRICES, stale_if_error=600.0),
+                endpoint("markets", "/markets", batch=MARKETS),
                 endpoint("ticker", "/ticker", batch=TICKERS, negative=((400, 30.0),)),
                 endpoint("book", "/book", batch=EVERYTHING),
                 endpoint("weighed", "/weighed", batch=WEIGHED, cost=WEIGHT),

@@ -113,7 +113,8 @@ def split(
 
     `bare`: the call was for one member by its `single` parameter. A member that the provider
     names twice keeps what it said last; several elements are kept where that is declared. Of those
-    `riding`, for whom nobody asked just now, only who is named has a reply.
+    `riding`, for whom nobody asked just now, only who is named has a reply. Who is not named has an
+    empty one, unless it is named in another case: what that means, its own call says.
     """
     if bare:
         return {wanted[0]: body}
@@ -124,18 +125,25 @@ def split(
         return None
     asked = {*wanted, *riding}
     parts: dict[str, list[tuple[str, bytes]]] = {}
+    spellings = set()
     for name, element in found:
         member = batch.same(name)
+        spellings.add(member.casefold())
         if member in asked:
             kept = parts.setdefault(member, [])
             if not batch.several:
                 kept.clear()
             kept.append((name, element))
-    wrap = _wrapper(batch, outer)
     if batch.single:
         return {member: elements[-1][1] for member, elements in parts.items()}
-    replying = {**dict.fromkeys(wanted), **parts}
-    return {member: wrap(parts.get(member, [])) for member in replying}
+    wrap = _wrapper(batch, outer)
+    own = {member: wrap(elements) for member, elements in parts.items()}
+    none = wrap(())
+    return own | {
+        member: none
+        for member in wanted
+        if member not in parts and member.casefold() not in spellings
+    }
 
 
 def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool) -> bytes:
@@ -149,15 +157,18 @@ def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool)
     """
     if not listed:
         return answers[0][1]
-    ordered = sorted(answers) if batch.order is Order.SORTED else answers
     elements: list[tuple[str, bytes]] = []
     outer: Mapping[str, bytes] = {}
-    for member, body in ordered:
+    for member, body in answers:
         if batch.single:
             elements.append((member, body))
             continue
         outer, container = _opened(batch, body)
         elements += _named(batch, container) if container else ()
+    if not batch.several:
+        elements = list(dict(elements).items())  # asked for in two spellings, it is one
+    if batch.order is Order.SORTED:
+        elements.sort(key=lambda each: each[0])
     if batch.ranked:
         elements.sort(key=lambda each: _rank(batch, each[1]), reverse=True)  # stable
     return _wrapper(batch, outer)(elements)

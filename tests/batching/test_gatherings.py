@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -137,6 +137,48 @@ async def test_unknown_keys_have_an_empty_answer_of_their_own(house: Shop) -> No
     assert answer.body == b'{"a":{"usd":1.50}}'
     assert (await house.ask(prices("zz"))).body == b"{}"
     assert len(house.shop.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "calls"),
+    [
+        ("price?ids=", lambda names: [*names, *names], 1),
+        ("price?ids=", lambda names: names[::-1], 1),
+        ("price?ids=", lambda names: [name.lower() for name in names], 2),
+        ("markets?ids=", lambda names: [*names, *names], 1),
+        ("markets?ids=", lambda names: names[::-1], 1),
+        ("markets?ids=", lambda names: [name.lower() for name in names], 2),
+        ("ticker?symbol=", lambda names: [*names, *names], 1),
+        ("ticker?symbol=", lambda names: names[::-1], 1),
+        ("ticker?symbol=", lambda names: [name.lower() for name in names], 2),
+        ("markets?ids=", lambda names: ["zz", *names], 1),
+    ],
+)
+async def test_however_members_are_named_each_gets_its_own(
+    house: Shop, path: str, named: Callable[[list[str]], list[str]], calls: int
+) -> None:
+    """Twice, in another order, in another case, or beside others: never nothing, never another's.
+
+    What is named in another case than it was asked for is asked for alone.
+    """
+    house.shop.named = named
+    answers = await asyncio.gather(*(house.ask(f"/coingecko/{path}{name}") for name in ("a", "B")))
+    bodies = [str(each.body).lower() for each in answers]
+
+    assert [200, 200] == [each.status for each in answers]
+    assert ['"a"' in bodies[0], '"b"' in bodies[1]] == [True, True]
+    assert ['"b"' in bodies[0], '"a"' in bodies[1]] == [False, False]
+    assert calls == len(house.shop.asked)
+
+
+async def test_two_spellings_of_which_one_is_named(house: Shop) -> None:
+    """A provider that reads both as one names one: the other is asked for alone, and has it."""
+    house.shop.named = lambda names: sorted({name.lower() for name in names})
+    answers = await asyncio.gather(*(house.ask(prices(name)) for name in ("a", "A")))
+
+    assert [b'{"a":{"usd":1.50}}'] * 2 == [each.body for each in answers]
+    assert [["a", "A"], ["A"]] == house.shop.asked
+    assert b'{"a":{"usd":1.50},"b":{"usd":1.50}}' == (await house.ask(prices("B", "A", "a"))).body
 
 
 async def test_a_reply_that_cannot_be_cut(house: Shop) -> None:

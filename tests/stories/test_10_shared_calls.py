@@ -38,10 +38,14 @@ class Shop:
         return await self.get(self.sandbox.base_url(provider) + target)
 
     async def get(self, url: str) -> bytes:
+        status, body = await self.said(url)
+        assert status == 200, body
+        return body
+
+    async def said(self, url: str) -> tuple[int, bytes]:
         headers = {"X-CMC_PRO_API_KEY": "k"} if "coinmarketcap" in url else {}
         async with self.session.get(URL(url, encoded=True), headers=headers) as response:
-            assert response.status == 200, await response.text()
-            return await response.read()
+            return response.status, await response.read()
 
 
 @pytest.fixture
@@ -173,3 +177,58 @@ async def test_candles_are_the_providers_own(shop: Shop, provider: str, path: st
     counts = shop.sandbox.counts(provider)
 
     assert counts.requests - LISTS < 0.8 * LISTS
+
+
+ODD = [
+    ("coingecko", f"/api/v3/simple/price?vs_currencies=usd&ids={ids}")
+    for ids in (
+        "bitcoin%2Cethereum", "ethereum,bitcoin,bitcoin", "Bitcoin,ethereum",
+        "Zcash,BITCOIN,bitcoin",
+        "bitcoin,%C3%A9", "bitcoin,é", "%C3%A9", "é", "bitcoin,%FF", "bitcoin,,ethereum", ",",
+        "bitcoin%20,ethereum", "bitcoin%252Cethereum", "bitcoin,%22ethereum%22",
+    )
+] + [
+    ("binance", f"/api/v3/ticker/price?symbols={symbols}")
+    for symbols in (
+        "%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D", '["BTCUSDT","\\u0045THUSDT"]', '["BTCUSDT","é"]',
+        "%5B%22BTCUSDT%22,%22%C3%A9%22%5D", '["BTC,USDT"]', '["BTCUSDT,ETHUSDT"]', '["btcusdt"]',
+        '["BTCUSDT","ethusdt"]', "[]", "BTCUSDT,ETHUSDT",
+    )
+]  # fmt: skip
+
+
+GOOD = {
+    "coingecko": "/api/v3/simple/price?vs_currencies=usd&ids=bitcoin,solana",
+    "binance": "/api/v3/ticker/price?symbols=%5B%22BTCUSDT%22,%22SOLUSDT%22%5D",
+}
+
+
+@pytest.mark.parametrize(("provider", "target"), ODD)
+async def test_odd_lists_are_answered_as_the_provider_does(
+    shop: Shop, provider: str, target: str
+) -> None:
+    """Commas, other alphabets, other spellings, raw or encoded: the same status, the same data.
+
+    And again beside others who ask for what is in order, who get their own.
+    """
+    good = GOOD[provider]
+    expected = [await shop.said(shop.sandbox.base_url(provider) + each) for each in (target, good)]
+    got = await asyncio.gather(
+        *(shop.said(f"{shop.proxy}/{provider}{each}") for each in (target, good))
+    )
+
+    assert [_in_order(each) for each in expected] == [_in_order(each) for each in got]
+
+
+def _in_order(said: tuple[int, bytes]) -> tuple[int, object]:
+    """Return a status and its data; Binance defines no order of what it lists.
+
+    What is no HTTP (octets beyond ASCII in a target) is refused by each in its own words.
+    """
+    try:
+        told = json.loads(said[1], parse_float=str)
+    except ValueError:
+        return said[0], None
+    if isinstance(told, dict) and str(told.get("type")).endswith(":bad-request"):
+        return said[0], None
+    return said[0], sorted(map(str, told)) if isinstance(told, list) else told
