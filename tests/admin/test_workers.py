@@ -19,6 +19,12 @@ def named(workers: Workers, name: str) -> Workers:
     return workers
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker is left out only because this machine is busy."""
+    monkeypatch.setattr("proxy.admin.workers.PATIENCE", 60.0)
+
+
 @pytest.fixture
 async def pair(tmp_path: Path) -> list[Workers]:
     workers = [

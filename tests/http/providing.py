@@ -58,10 +58,10 @@ class Provider:
             writer.close()
 
     def outbound(self, target: str = "/x", method: str = "GET", **more: Any) -> Outbound:
-        of_upstream = {"connect_timeout": 2.0} | more.pop("upstream", {})
+        of_upstream = {"connect_timeout": 60.0} | more.pop("upstream", {})
         base = f"{self.scheme}://localhost:{self.port}"
         upstream = Upstream("u", base, "/u", (), None, **of_upstream)
-        return Outbound(upstream, method, target, **{"fields": (), "timeout": 5.0} | more)
+        return Outbound(upstream, method, target, **{"fields": (), "timeout": 60.0} | more)
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:

@@ -12,7 +12,7 @@ from proxy.http.client import open_client
 from proxy.ports import Exchange, Outbound
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 def answered(listener: socket.socket) -> socket.socket:

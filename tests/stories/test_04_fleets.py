@@ -8,7 +8,7 @@ import pytest
 
 from proxy.sandbox import Limit, Sandbox
 from tests.fixtures.redis import RedisServer
-from tests.stories.stage import Proxy, Stage, written
+from tests.stories.stage import Proxy, Stage, until, written
 
 LIMIT = 30
 LEAST = 27
@@ -85,5 +85,8 @@ async def test_two_workers_on_one_sqlite_file(
 
     assert 0 == sandbox.counts("binance").refused
     assert min(used(sandbox, window)) >= LEAST
-    stats = await proxy.stats()
-    assert sandbox.counts("binance").requests == stats["upstream_calls"]
+
+    async def counted() -> bool:
+        return sandbox.counts("binance").requests == (await proxy.stats())["upstream_calls"]
+
+    await until(counted, "the provider's account as that of both workers")
