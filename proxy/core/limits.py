@@ -176,16 +176,19 @@ def settle(account: Account, ending: Ending, rules: Mapping[str, Rule], moment: 
         rule = rules[bucket]
         count = current(rule, counts.get(bucket), moment)
         counts[bucket] = _moved(rule, count, ending, cost, real, moment.now)
+    offset = head.offset
     if ending.answered:
-        offset = offsets.refined(head.offset, ending.date, sent, moment.now)
-        head = msgspec.structs.replace(head, offset=offset)
+        offset = offsets.refined(offset, ending.date, sent, moment.now)
+    if ending.figures:
         moment = moment._replace(offset=offset)
     for figure in ending.figures:
         rule = rules[figure.bucket]
         count = current(rule, counts.get(figure.bucket), moment)
         counts[figure.bucket] = reports.corrected(rule, count, figure, sent, moment)
     holding = _held(head.holding, ending, sent, moment.now)
-    return Account(msgspec.structs.replace(head, holding=holding), counts)
+    if offset is not head.offset or holding is not head.holding:
+        head = msgspec.structs.replace(head, offset=offset, holding=holding)
+    return Account(head, counts)
 
 
 def named(ending: Ending) -> set[str]:
@@ -299,14 +302,13 @@ def _moved(rule: Rule, count: Count, ending: Ending, cost: float, real: float, n
     """Move a booked spend to now at its real cost, or take it back, or leave it where it is."""
     if ending.sent and not ending.answered:
         return count
-    own, found = count.own, cost <= 0
-    if not found:
-        own, found = tallies.taken(own, tallies.slot_at(ending.until, rule.slot), cost)
-    if not found and (now < ending.until or not ending.sent):
-        return count  # counted in other slots since: it stays counted
     charged = max(0.0, real) if ending.sent else 0.0
-    if charged > 0:
-        own = tallies.added(own, tallies.slot_at(now, rule.slot), charged)
+    booked, present = tallies.slot_at(ending.until, rule.slot), tallies.slot_at(now, rule.slot)
+    own = tallies.moved(count.own, booked, cost, present, charged) if cost > 0 else None
+    if own is None:
+        if cost > 0 and (now < ending.until or not ending.sent):
+            return count  # counted in other slots since: it stays counted
+        own = tallies.added(count.own, present, charged) if charged > 0 else count.own
     count = msgspec.structs.replace(count, own=own)
     if rule.kind != BUCKET:
         return count

@@ -32,30 +32,47 @@ def slot_at(moment: float, width: float) -> int:
 
 def added(tally: Tally, slot: int, tokens: float) -> Tally:
     """Return the tally with `tokens` more in `slot`."""
-    total = tally.total + tokens
-    at = bisect_left(tally.slots, slot)
-    if at < len(tally.slots) and tally.slots[at] == slot:
-        there = (tally.tokens[at] + tokens,)
-        return Tally(tally.slots, tally.tokens[:at] + there + tally.tokens[at + 1 :], total)
-    return Tally(
-        (*tally.slots[:at], slot, *tally.slots[at:]),
-        (*tally.tokens[:at], tokens, *tally.tokens[at:]),
-        total,
-    )
+    slots, held = tally.slots, list(tally.tokens)
+    at = bisect_left(slots, slot)
+    if at < len(slots) and slots[at] == slot:
+        held[at] += tokens
+    else:
+        held.insert(at, tokens)
+        slots = (*slots, slot) if at == len(slots) else (*slots[:at], slot, *slots[at:])
+    return Tally(slots, tuple(held), tally.total + tokens)
 
 
 def taken(tally: Tally, slot: int, tokens: float) -> tuple[Tally, bool]:
     """Return the tally with `tokens` fewer in `slot`, and whether they were there."""
-    at = bisect_left(tally.slots, slot)
-    if at == len(tally.slots) or tally.slots[at] != slot or tally.tokens[at] < tokens - CRUMB:
+    slots = tally.slots
+    at = bisect_left(slots, slot)
+    if at == len(slots) or slots[at] != slot or tally.tokens[at] < tokens - CRUMB:
         return tally, False
-    left = tally.tokens[at] - tokens
-    if left > CRUMB:
-        rest = (*tally.tokens[:at], left, *tally.tokens[at + 1 :])
-        return Tally(tally.slots, rest, tally.total - tokens), True
-    slots = tally.slots[:at] + tally.slots[at + 1 :]
-    rest = tally.tokens[:at] + tally.tokens[at + 1 :]
-    return Tally(slots, rest, tally.total - tokens if slots else 0.0), True
+    held = list(tally.tokens)
+    held[at] -= tokens
+    if held[at] <= CRUMB:
+        del held[at]
+        slots = slots[:at] + slots[at + 1 :]
+    return Tally(slots, tuple(held), tally.total - tokens if slots else 0.0), True
+
+
+def moved(tally: Tally, source: int, tokens: float, target: int, other: float) -> Tally | None:
+    """Return the tally with `tokens` fewer in `source` and `other` more in `target`.
+
+    None: they were not there. It is `taken` and `added` at once, for half of what they cost.
+    """
+    slots = tally.slots
+    here, there = bisect_left(slots, source), bisect_left(slots, target)
+    most = len(slots)
+    if here == most or slots[here] != source or tally.tokens[here] < tokens - CRUMB:
+        return None
+    held = list(tally.tokens)
+    held[here] -= tokens
+    if held[here] <= CRUMB or there == most or slots[there] != target or other <= 0:
+        left, _ = taken(tally, source, tokens)
+        return added(left, target, other) if other > 0 else left
+    held[there] += other
+    return Tally(slots, tuple(held), tally.total - tokens + other)
 
 
 def since(tally: Tally, cut: float, width: float) -> Tally:

@@ -36,6 +36,23 @@ def test_what_was_added_can_be_taken_once(entries: list[tuple[int, int]], slot: 
     assert tallies.taken(EMPTY, slot, 1.0) == (EMPTY, False)
 
 
+@given(_ENTRIES, st.integers(0, 30), st.integers(0, 30), st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+def test_moving_is_taking_and_adding(
+    entries: list[tuple[int, int]], source: int, target: int, other: float
+) -> None:
+    """To the last bit; what is not there is not moved."""
+    tally = _made(entries)
+    left, found = tallies.taken(tally, source, 1.0)
+    moved = tallies.moved(tally, source, 1.0, target, other)
+
+    if not found:
+        assert moved is None
+    elif other == 0:
+        assert moved == left
+    else:
+        assert moved == tallies.added(left, target, other)
+
+
 @given(_ENTRIES, st.integers(0, 31))
 def test_cutting_and_merging_lose_nothing_else(entries: list[tuple[int, int]], at: int) -> None:
     """A cut drops the slots that had ended; a merge keeps their sum in the last of them."""
