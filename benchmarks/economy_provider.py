@@ -10,7 +10,6 @@ as often. Every request is remembered, for `/_sandbox/PROVIDER/received`.
 import asyncio
 import sys
 from collections import deque
-from dataclasses import replace
 from typing import Any
 
 import uvloop
@@ -23,6 +22,7 @@ from proxy.sandbox.market import STABLE, Asset, Candle, Market
 from proxy.sandbox.providers import binance_market
 from proxy.sandbox.providers.catalogue import PROVIDERS
 from proxy.sandbox.sandbox import Sandbox
+from tests.values import replace
 
 NAMES = ("coingecko", "binance")
 RATE = 0.01

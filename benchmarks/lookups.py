@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +40,7 @@ from proxy.store.memory import Memory
 from proxy.store.redis import RedisStore
 from proxy.store.sqlite import SqliteStore
 from proxy.workers import Worker
+from tests.values import replace
 
 KEY = "coingecko:price:?ids=bitcoin&vs_currencies=usd"
 FIELDS = tuple((f"X-Field-{number}", f"value {number}") for number in range(12))

@@ -6,7 +6,9 @@ ledger's present figure, or are dropped.
 
 import math
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy import refusals
 from proxy.answer import Account, Answer, Problem
@@ -271,8 +273,7 @@ class Accounts:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(Struct, frozen=True):
     """What an endpoint's requests spend from, of what the ledger said."""
 
     upstream: Upstream

@@ -1,15 +1,15 @@
 """What the flow answers: facts. `http/` alone turns them into fields and bytes."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proxy.core.fields import Fields
 from proxy.core.model import Entry, Verdict
 from proxy.core.spending import Level
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """Why this answer was given: what `X-Cache`, `Cache-Status`, `Age` and `RateLimit` say."""
 
     verdict: Verdict
@@ -29,8 +29,7 @@ class Account:
     levels: tuple[Level, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An error of the proxy's own (RFC 9457)."""
 
     status: int
@@ -50,8 +49,7 @@ class Problem:
     """Whose error members to add: `Upstream.error_body`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A reply with its account; or a problem, which `http/` renders as the body."""
 
     account: Account

@@ -1,6 +1,7 @@
 """A request as the flow works on it: with the rule it meets, its key, lifetimes and patience."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.core import candles, costs, keys, parameters, preferences, privacy
 from proxy.core.model import Lifetimes, Request
@@ -11,8 +12,7 @@ from proxy.queues import Patience
 MOST_URGENT = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request and all that is read off it once."""
 
     request: Request

@@ -15,10 +15,10 @@ The interleaving that `_let_go` defends against:
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
@@ -60,8 +60,7 @@ NOT_MODIFIED = 304
 RETRIED = frozenset({Failure.DISCONNECTED, Failure.CONNECT})
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The fetch has ended; `settlement` is the one of the request that began it."""
 
     outcome: Outcome
@@ -70,8 +69,7 @@ class Settled:
     """Time of the loop until which it would have waited for quota."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arriving:
+class Arriving(Struct, frozen=True):
     """The head has come, and a large body is on its way."""
 
     answered: Answered

@@ -5,9 +5,11 @@ What it needs of the edge is declared in `proxy.ports` and `proxy.calls`.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from proxy import refusals
 from proxy.accounts import Accounts

@@ -13,8 +13,9 @@ The interleaving that `forward` defends against:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked
@@ -28,8 +29,7 @@ from proxy.queues import Overloaded
 from proxy.tasks import Tasks
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(Struct, frozen=True):
     """What came of it: an answer to pass on, or a settlement that says why there is none."""
 
     answered: Answered | None

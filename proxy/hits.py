@@ -19,8 +19,9 @@ What an answer depends on, and where that stands:
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final, TypeAlias
+
+from msgspec.structs import replace
 
 from proxy.accounts import STRETCHED, Accounts
 from proxy.answer import Answer

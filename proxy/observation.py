@@ -7,7 +7,6 @@ A hit must cost next to nothing, so it makes no record: whoever serves hits keep
 `Counter` and adds to it.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,8 +14,7 @@ from msgspec import Struct
 from proxy.core.model import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """A request was answered."""
 
     upstream: str
@@ -57,8 +55,7 @@ class CallObservation(Struct, frozen=True):
     """Name of the configured client for whom it was made; empty for all others."""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldObservation:
+class HoldObservation(Struct, frozen=True):
     """An upstream asked to be left alone."""
 
     upstream: str
@@ -67,8 +64,7 @@ class HoldObservation:
     """None: by growing steps, the ledger knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreObservation:
+class StoreObservation(Struct, frozen=True):
     """The store or the ledger was asked."""
 
     operation: str

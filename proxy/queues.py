@@ -22,7 +22,9 @@ The interleaving that `_drive` defends against:
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.contention import Contention
 from proxy.core.backlogs import Waiter
@@ -38,15 +40,13 @@ UNSENT = Settled(sent=False, answered=False)
 NOT_YET = Denied("", 0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Overloaded:
+class Overloaded(Struct, frozen=True):
     """Too many wait for this upstream already."""
 
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """Who asks, how urgently, how long they would wait, and how many may wait at once."""
 
     client: Client

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from proxy.accounts import Accounts
 from proxy.answer import Answer
@@ -25,6 +25,7 @@ from proxy.observation import CallObservation, HoldObservation, Observation, Sto
 from proxy.ports import BrokenExchangeError, Exchange, Fleet, Outbound
 from proxy.queues import Queues
 from proxy.tasks import Tasks
+from tests.values import replace
 
 JSON: Fields = (("Content-Type", "application/json"),)
 

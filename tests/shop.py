@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from proxy.core.model import Failed
@@ -13,6 +12,7 @@ from proxy.core.tables import ByValue
 from proxy.core.upstreams import Cost
 from proxy.ports import Exchange, Outbound
 from tests.house import JSON, House, OpenLedger, Response, endpoint, upstream
+from tests.values import replace
 
 PRICES = Batch("ids", most=4, order=Order.SORTED)
 MARKETS = Batch("ids", field=("id",), most=4)

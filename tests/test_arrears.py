@@ -1,7 +1,6 @@
 """What was spent before we came."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from proxy.core.model import Request
 from proxy.core.spending import Level
 from proxy.core.upstreams import UsageFrom
 from tests.house import House, Response, endpoint, upstream
+from tests.values import replace
 
 KEY = UsageFrom("/key", "usage.calls", "minute")
 

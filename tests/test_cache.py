@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from proxy.core.model import Entry, Invalidate, Lifetimes, Nothing, Put, Touch
 from proxy.core.variants import index
 from proxy.tasks import Tasks
 from tests.house import DictLevel, DictStore
+from tests.values import replace
 
 NOW = 1000.0
 

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 import pytest
-from msgspec.structs import replace
 
 from proxy.arrival import Arrival
 from proxy.calls import Answered, Call
@@ -17,6 +16,7 @@ from proxy.core.upstreams import BodyCheck, Hold, Upstream
 from proxy.ports import Outbound
 from proxy.queues import Patience
 from tests.house import LIMIT, House, Response, upstream
+from tests.values import replace
 
 GZIP_JSON = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
 

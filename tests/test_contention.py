@@ -1,7 +1,5 @@
 """Contended limits: from the first denial on, who had its share leaves the rest to others."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 
@@ -9,6 +7,7 @@ from proxy.contention import Contention
 from proxy.core.model import Client, Denied
 from proxy.core.spending import Bill, Charge, Outlook
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
+from tests.values import replace
 
 MINUTE = Limit("minute", 60, 60.0, Algorithm.SLIDING_WINDOW)
 MONTH = Limit("month", 1000, CalendarUnit.MONTH, Algorithm.FIXED_WINDOW)

@@ -1,7 +1,5 @@
 """What the configuration makes of a request: nothing is sent, and nothing secret is shown."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.core.model import Policy
@@ -11,6 +9,7 @@ from proxy.core.shapes import Batch
 from proxy.core.upstreams import Cost
 from proxy.explain import as_text, asking, explain
 from tests.house import PRICE, endpoint, upstream
+from tests.values import replace
 
 ROUTES = Routes((upstream(PRICE, endpoint("clock", "/time", live=True)),))
 

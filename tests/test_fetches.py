@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from proxy.core.model import Client, Denied, Failed, Failure, Policy
 from proxy.core.spending import Bill, Granted
 from proxy.core.upstreams import Algorithm, Limit
 from tests.house import House, Response, content, endpoint, upstream, verdict
+from tests.values import replace
 
 OBEDIENT = endpoint("price", "/price", policy=Policy.OBEY, ttl=None)
 LARGE = (b"[" + b"1," * 200_000, b"2," * 100_000, b"3]")

@@ -1,7 +1,6 @@
 """The shortest way: the same answer as the ordinary way, or none."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from proxy.core.fields import Fields
 from proxy.core.model import Client, Policy, Request
 from tests.house import House, endpoint, upstream
 from tests.shelf import Shelf
+from tests.values import replace
 
 PATH, QUERY = "/coingecko/price", "ids=bitcoin"
 

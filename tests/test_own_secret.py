@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from proxy.config.loading import load
 from proxy.config.settings import Settings
 from proxy.own_secret import own_secret
+from tests.values import replace
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Store and ledger as configured: opened, told apart, and not to be had."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from proxy.core.spending import Bill, Charge, Granted
 from proxy.persistence import limits_of, opened
 from proxy.workers import Worker
 from tests.house import Recorder
+from tests.values import replace
 
 ROOT = Path(__file__).parents[1]
 

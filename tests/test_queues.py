@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from proxy.core.upstreams import Algorithm, Limit
 from proxy.queues import UNSENT, Overloaded, Patience, Queues
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
+from tests.values import replace
 
 MINUTE = Limit("minute", 10, 60.0, Algorithm.SLIDING_WINDOW)
 

@@ -1,6 +1,5 @@
 """Counts between stores: their age, and what is no export."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from proxy.persistence import opened
 from proxy.transfer import VERSION, Page, TransferError, exported, imported, read
 from proxy.workers import Worker
 from tests.house import Recorder
+from tests.values import replace
 
 ROOT = Path(__file__).parents[1]
 

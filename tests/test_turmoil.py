@@ -7,7 +7,7 @@ and every grant was sent or given back.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -19,6 +19,7 @@ from proxy.core.upstreams import Algorithm, Limit
 from proxy.ports import BrokenExchangeError, Exchange, Outbound
 from tests.house import House, OpenLedger, Response, endpoint, upstream
 from tests.shop import WEIGHED, WEIGHT
+from tests.values import replace
 
 BUDGET = Limit("~grid/minute", 5, 60.0, Algorithm.SLIDING_WINDOW, of="client")
 CLIENTS = (

@@ -10,7 +10,9 @@ else does.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.answer import Account, Answer
 from proxy.asked import Asked, asked
@@ -36,8 +38,7 @@ OF_ONE = frozenset(
 AnswerOne = Callable[[Asked], Awaitable[Answer]]
 
 
-@dataclass(frozen=True, slots=True)
-class Composition:
+class Composition(Struct, frozen=True):
     """A list: the requests of its members, in the order asked."""
 
     ask: Asked

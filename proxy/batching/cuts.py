@@ -4,8 +4,9 @@ What is cut becomes an entry of its own in the first level, as old as what it wa
 store need not have it twice.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.answer import Answer
 from proxy.asked import Asked

@@ -8,8 +8,10 @@ the family are cut from that. Here it is decided; the cutting is done by `cuts`.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
+
+from msgspec import Struct, structs
 
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import OF_ONE
@@ -26,8 +28,7 @@ MOST: Final = 16_384
 MOST_MEMBERS: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Longer:
+class Longer(Struct, frozen=True):
     """The request that is made in place of a shorter one, and what of its answer that one has."""
 
     asked: Asked
@@ -36,8 +37,7 @@ class Longer:
     """How many elements it asks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """An answer that holds what is asked for, if it is stored, fresh, and reaches far enough."""
 
     key: str
@@ -137,7 +137,7 @@ def _contained(ask: Asked) -> tuple[Contains | None, int | None]:
 def _name(ask: Asked, contains: Contains, *, latest: bool = False) -> str:
     """Return what all of a family have in common; of the `latest`, where no start is asked for."""
     rest = containment.rest(contains, ask.match.parameters, latest=latest)
-    return keys.key(replace(ask.match, parameters=rest), ask.request, ask.secret)
+    return keys.key(structs.replace(ask.match, parameters=rest), ask.request, ask.secret)
 
 
 def _start(ask: Asked, contains: Contains) -> int | None:
@@ -170,7 +170,7 @@ def _resized(
     own = {contains.parameter, contains.first_from} if latest else {contains.parameter}
     kept = parameters.without(ask.request.query, lambda name, _: name in own)
     query = "&".join(filter(None, (kept, f"{contains.parameter}={size}")))
-    request = replace(ask.request, query=query, fields=without(ask.request.fields, OF_ONE))
+    request = structs.replace(ask.request, query=query, fields=without(ask.request.fields, OF_ONE))
     route = routes.match(request)
     if not isinstance(route, Match) or route.endpoint is not ask.match.endpoint:
         return None

@@ -20,10 +20,11 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from proxy.arrival import Arrival
 from proxy.asked import Asked

@@ -11,12 +11,12 @@ members that hold the separator, repeated list parameters, and `unless` paramete
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.core import parameters
 from proxy.core.model import Request

@@ -16,8 +16,9 @@ that both readings of it share.
 
 import math
 import re
-from dataclasses import replace
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from proxy.core import costs
 from proxy.core.model import Lifetimes, Policy

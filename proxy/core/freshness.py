@@ -11,9 +11,10 @@
 - `cap`: the operator's lifetimes, cut to what the upstream says where it says anything.
 """
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final, assert_never
+
+from msgspec.structs import replace
 
 from proxy.core import dates, directives
 from proxy.core.directives import Directives

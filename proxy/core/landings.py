@@ -4,8 +4,9 @@ A stamp is the `received_at` of the entry that a landing stored: who has that ve
 the landing, and need not look for it.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 NONE = 0.0
 """The stamp of no landing."""
@@ -22,8 +23,7 @@ class Ending(StrEnum):
     """What it brought is for one alone: each goes on for itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True):
     """Another's flight has landed."""
 
     ending: Ending

@@ -6,9 +6,10 @@ not step while a process lives); durations are seconds.
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from proxy.core.fields import Fields
 
@@ -37,8 +38,7 @@ class Policy(StrEnum):
     OBEY = "obey"
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """Who asks: a configured identity, or the anonymous one (empty name)."""
 
     name: str = ""
@@ -57,8 +57,7 @@ class Client:
 ANONYMOUS = Client()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A client's request, after the listener's own matters (`/~name/`, framing) are cut off."""
 
     method: str
@@ -75,16 +74,13 @@ class Request:
     body: bytes | None = None
     """The whole body where an endpoint keys on it; a streamed body stays at the edge."""
     has_body: bool = False
-    inform: Callable[[int, Fields], Awaitable[None]] | None = field(
-        default=None, compare=False, repr=False
-    )
+    inform: Callable[[int, Fields], Awaitable[None]] | None = None
     """Relays a 1xx answer to the client (RFC 9110 section 15.2): goes into the outbound request."""
     secure: bool = False
     """Whether it came over TLS: links that lead back to the proxy say so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
+class Lifetimes(Struct, frozen=True):
     """How long an entry may be used, in seconds from its generation (age 0)."""
 
     ttl: float
@@ -101,8 +97,7 @@ class Lifetimes:
         return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, self.keep, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A stored reply with its lifetimes.
 
     `fields` hold nothing hop-by-hop and no Set-Cookie (unless `obey` lets it); `body` is the
@@ -132,8 +127,7 @@ class Entry:
         return self.initial_age + max(0.0, now - self.received_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer: the provider's, one built from an entry, or the proxy's own problem."""
 
     status: int
@@ -147,8 +141,7 @@ class Reply:
 # ── Plan: what to do about a request, decided from what is stored ──
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(Struct, frozen=True):
     """Answer from `entry` now. `verdict` is HIT, or RESCUED/STALE where a client allowed it."""
 
     entry: Entry
@@ -156,8 +149,7 @@ class Serve:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ServeThenRefresh:
+class ServeThenRefresh(Struct, frozen=True):
     """Answer from a stale `entry` now, and refresh it once behind the answer (RFC 5861)."""
 
     entry: Entry
@@ -165,8 +157,7 @@ class ServeThenRefresh:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """Ask the upstream, conditionally where `validators` stand, with an entry to fall back on."""
 
     validators: Fields = ()
@@ -182,8 +173,7 @@ class Fetch:
     """Method to send where it is not the request's own: a HEAD is fetched as a GET, and stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """Pass through, byte for byte, and store nothing: private, live, unmatched or uncacheable."""
 
     forward_reason: str = "bypass"
@@ -193,8 +183,7 @@ class Forward:
     """A POST under `obey` whose reply may be stored for later GETs: read it whole, then settle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """Answer with a problem of the proxy's own, and send nothing."""
 
     status: int
@@ -210,8 +199,7 @@ Plan: TypeAlias = Serve | ServeThenRefresh | Fetch | Forward | Refuse
 # ── Outcome: what came of a Fetch or Forward ──
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """The upstream answered, whole. `received_at` is when the head came."""
 
     reply: Reply
@@ -223,8 +211,7 @@ class Fetched:
     """What the answer to a HEAD says of the body it leaves out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """The ledger would not let the call go: quota out, or a hold."""
 
     limit: str
@@ -254,8 +241,7 @@ class Failure(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """No whole answer came. `sent` says whether the provider may have counted the call."""
 
     failure: Failure
@@ -269,8 +255,7 @@ Outcome: TypeAlias = Fetched | Denied | Failed
 # ── Settlement: what the outcome means ──
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Struct, frozen=True):
     """Store `entry` (in place of what its key held)."""
 
     entry: Entry
@@ -278,30 +263,26 @@ class Put:
     """Under `obey`, where the reply varies: the list of variants, stored under the primary key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(Struct, frozen=True):
     """A 304 confirmed `entry`: its fields and lifetimes as they stand now; the body is the same."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Invalidate:
+class Invalidate(Struct, frozen=True):
     """Remove what is stored under these absolute URIs of the upstream (RFC 9111 section 4.4)."""
 
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """Leave the store as it is."""
 
 
 Write: TypeAlias = Put | Touch | Invalidate | Nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """The end of a fetch: what to answer, what to write, and the word for it."""
 
     reply: Reply | Entry | Refuse
@@ -315,7 +296,7 @@ class Settlement:
     """Whether those who waited for the flight may take the same answer."""
     forward_status: int | None = None
     """`fwd-status` of Cache-Status: what the upstream said, where it said anything."""
-    retry_after: float | None = field(default=None)
+    retry_after: float | None = None
     """Seconds, where a denial or a hold ended it."""
     age: float | None = None
     """Seconds, for the `Age` field, where something stored was used; None: as the upstream said."""

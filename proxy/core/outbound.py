@@ -11,10 +11,11 @@ Hop-by-hop fields are RFC 9110 section 7.6.1's. Host is the upstream client's ow
 Expect, which the front has met. Content-Length goes with a body that passes through as it came.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from proxy.core import parameters
 from proxy.core.accepts import normal_accept
@@ -59,8 +60,7 @@ class Manner(StrEnum):
     PRIVATE = "private"
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """The head of a request as it goes upstream. The target may hold a key: log `redacted`."""
 
     method: str

@@ -14,8 +14,10 @@
 - An entry that seems to come from the future is as if it were not there.
 """
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.core import conditions, freshness, stretching, variants
 from proxy.core.fields import first
@@ -46,8 +48,7 @@ ONLY_IF_CACHED: Final = Refuse(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """A cacheable request, and what is stored for it."""
 
     endpoint: Endpoint

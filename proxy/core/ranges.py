@@ -7,8 +7,9 @@ a strong tag of the provider's does not name.
 """
 
 import re
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.core import conditions, dates
 from proxy.core.codings import GZIP, content, is_gzip, negotiated

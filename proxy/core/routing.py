@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import Parameters, decode
 from proxy.core.templates import parse_template, specificity, ties
@@ -49,8 +51,7 @@ _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 _separators = re.compile(r"[/\\]")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Match:
+class Match(Struct, frozen=True, eq=False):
     """The rule that a request meets, and what of the request the rule speaks of.
 
     Compared by identity, so that what is worked out from it can be remembered with it.

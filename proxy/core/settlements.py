@@ -10,8 +10,10 @@ an upstream that gives no answer, or may not be asked, wherever nothing forbids 
 """
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.core import conditions, directives, freshness, invalidation, storing, variants
 from proxy.core.fields import first
@@ -52,8 +54,7 @@ _NOT_MODIFIED: Final = 304
 _SUCCESS: Final = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
+class _Exchange(Struct, frozen=True):
     """What was asked, and how its answer would be stored."""
 
     endpoint: Endpoint

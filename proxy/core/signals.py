@@ -10,11 +10,11 @@ not reported at all.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.core import dates, rate_limits
 from proxy.core.fields import Fields, combined, first

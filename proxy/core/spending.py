@@ -5,7 +5,6 @@ boot-time clock, the wall only for calendars), so all that is said to it is how 
 """
 
 import math
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -98,8 +97,7 @@ class Report(Struct, frozen=True):
     """Seconds until it is whole again: a refusal that names no time lasts until then."""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldFor:
+class HoldFor(Struct, frozen=True):
     """Leave the upstream alone. `seconds` None: by growing steps from `first`, at most `most`."""
 
     reason: str

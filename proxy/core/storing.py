@@ -10,8 +10,10 @@
 """
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.core import candles, dates, directives, freshness, stretching, variants
 from proxy.core.fields import Fields, first, values, without
@@ -43,8 +45,7 @@ _REDIRECTS: Final = range(300, 400)
 _SHARES_AUTHORIZED: Final = ("public", "must-revalidate", "s-maxage")
 
 
-@dataclass(frozen=True, slots=True)
-class Unstorable:
+class Unstorable(Struct, frozen=True):
     """The reply is not kept."""
 
     reason: str

@@ -16,8 +16,9 @@ shortens (`cap`, `obey`) and errors are not stretched.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from proxy.core.model import Entry, Lifetimes, Policy
 from proxy.core.spending import Level

@@ -7,7 +7,8 @@ An argument that is no number is as if the directive were absent.
 """
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proxy.core import directives
 from proxy.core.fields import Fields
@@ -15,8 +16,7 @@ from proxy.core.model import Entry, Policy
 from proxy.core.upstreams import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """The directives of one request; seconds."""
 
     only_if_cached: bool = False

@@ -9,8 +9,10 @@ used `HOT` times since it came; what was used less is let end, and forgotten.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import composition

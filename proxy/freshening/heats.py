@@ -6,8 +6,9 @@ client alone said, with no claim on quota that anyone waits for.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from proxy.asked import Asked
 from proxy.core import privacy

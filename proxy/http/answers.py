@@ -10,10 +10,10 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
 from aiohttp.http import HttpVersion10, RawRequestMessage
+from msgspec.structs import replace
 
 from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP, negotiated

@@ -17,12 +17,13 @@ import asyncio
 import errno
 import secrets
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count as counter
 from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendLostError, BackendVersionError

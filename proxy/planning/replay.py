@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, assert_never
 
 import msgspec
+from msgspec import structs
 
 from proxy.asked import Asked, asked
 from proxy.batching.compositions import composition
@@ -206,7 +207,7 @@ class Replay:
             if held is None or held.age(now) >= held.lifetimes.ttl:
                 continue
             if holder.reaches(ask, held.received_at):
-                self._entries[ask.key] = replace(held, key=ask.key)
+                self._entries[ask.key] = structs.replace(held, key=ask.key)
                 return (self._entries[ask.key],)
         return () if own is None else (own,)
 

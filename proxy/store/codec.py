@@ -17,11 +17,11 @@ import asyncio
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from math import isfinite
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.core.codings import GZIP
 from proxy.core.fields import combined, first

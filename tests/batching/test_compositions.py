@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from proxy.core.model import Policy, Request
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch, Case, ListForm
 from tests.house import House, endpoint, upstream
+from tests.values import replace
 
 GECKO = upstream(
     endpoint("price", "/price", batch=Batch("ids", most=3), stale_while_revalidate=30.0),

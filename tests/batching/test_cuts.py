@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from proxy.core.series import Contains, Span
 from proxy.core.tables import UpTo
 from proxy.core.upstreams import Cost
 from tests.house import JSON, House, Response, endpoint, upstream
+from tests.values import replace
 
 KLINES = replace(
     endpoint("klines", "/klines"),

@@ -1,7 +1,5 @@
 """Families: which answers may hold another, and which request is made in its place."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.asked import Asked, asked
@@ -10,6 +8,7 @@ from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.series import Contains, Span
 from tests.house import endpoint, upstream
+from tests.values import replace
 
 KLINES = replace(
     endpoint("klines", "/klines"),

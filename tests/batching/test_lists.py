@@ -1,7 +1,5 @@
 """Lists: which request asks for several members at once, and what it costs."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.asked import Asked, asked
@@ -14,6 +12,7 @@ from proxy.core.upstreams import Algorithm, Cost, Limit
 from proxy.freshening.heats import Heats
 from tests.house import endpoint, upstream
 from tests.shop import EVERYTHING, TICKERS, WEIGHED, WEIGHT
+from tests.values import replace
 
 DEAR = Cost(ByValue("symbol", (), 2.0, 40.0))
 BUDGET = Limit("~grid/minute", 5, 60.0, Algorithm.SLIDING_WINDOW, of="client")

@@ -1,7 +1,5 @@
 """What the tests of settlements share: an endpoint, entries, answers, and the word for a result."""
 
-from dataclasses import replace
-
 from proxy.core.model import (
     Denied,
     Entry,
@@ -19,6 +17,7 @@ from proxy.core.model import (
 )
 from proxy.core.settlements import settle
 from proxy.core.upstreams import Endpoint
+from tests.values import replace
 
 NOW = 1_763_000_000.0
 IGNORE, CAP, OBEY = Policy.IGNORE, Policy.CAP, Policy.OBEY

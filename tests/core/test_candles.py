@@ -1,7 +1,5 @@
 """Candles: no answer outlives its candles, and what is asked is the same as what was meant."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from proxy.core.series import Span
 from proxy.core.tables import ByValue
 from proxy.core.upstreams import Endpoint
 from proxy.sandbox import candles as provider
+from tests.values import replace
 
 KLINES = Endpoint(
     "klines", "binance", "/klines", (), ttl=60.0, align="interval",

@@ -1,7 +1,5 @@
 """Settlements of HEAD, and of what is forwarded."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.core.dates import format_date
@@ -36,6 +34,7 @@ from tests.core.settling import (
     settled,
     word,
 )
+from tests.values import replace
 
 # ── HEAD ──
 

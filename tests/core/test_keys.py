@@ -1,6 +1,5 @@
 """Key: equal for equal requests, different for different ones, and never a secret in it."""
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -13,6 +12,7 @@ from proxy.core.keys import LONGEST, key
 from proxy.core.model import Policy, Request
 from proxy.core.routing import Match, Routes, parse_template
 from proxy.core.upstreams import Credentials, Endpoint, Upstream
+from tests.values import replace
 
 SECRET = b"of this installation"
 

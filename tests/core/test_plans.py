@@ -1,6 +1,5 @@
 """Plans: (request, stored, now) -> what to do."""
 
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -23,6 +22,7 @@ from proxy.core.plans import plan
 from proxy.core.tables import ByValue
 from proxy.core.upstreams import Endpoint
 from tests.core.settling import CAP, IGNORE, NOW, OBEY, asking, cc
+from tests.values import replace
 
 Rules: TypeAlias = dict[str, object]
 LIVES = Lifetimes(60.0, stale_while_revalidate=30.0, stale_if_error=600.0, keep=6000.0)

@@ -1,7 +1,5 @@
 """Which upstream and endpoint a request meets, and what path goes on."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from proxy.core.model import Policy, Request
 from proxy.core.routing import REMEMBERED, Match, NoMatch, OutOfBounds, Routes, parse_template
 from proxy.core.templates import specificity
 from proxy.core.upstreams import Endpoint, Upstream
+from tests.values import replace
 
 
 def _endpoint(name: str, path: str, policy: Policy = Policy.IGNORE, **query: str) -> Endpoint:

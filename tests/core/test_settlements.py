@@ -1,6 +1,5 @@
 """Settlements: (plan, outcome, now) -> answer, write and verdict."""
 
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -39,6 +38,7 @@ from tests.core.settling import (
     settled,
     word,
 )
+from tests.values import replace
 
 Rules: TypeAlias = dict[str, object]
 MODIFIED = ("Last-Modified", "Wed, 12 Nov 2025 00:00:00 GMT")

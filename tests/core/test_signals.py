@@ -1,6 +1,5 @@
 """What a provider says of itself: usage, holds, errors hidden in a 200 (providers.md)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from proxy.core.signals import at_path, reads_body, retry_after, signals
 from proxy.core.spending import HoldFor, Report
 from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
 from tests.house import PRICE, upstream
+from tests.values import replace
 
 NOW = 1_795_000_000.0
 BANNED = Hold(body_patterns=(r"banned until (\d+)",))

@@ -1,7 +1,5 @@
 """Storing (RFC 9111 section 3; the contract's statuses)."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.core import storing
@@ -10,6 +8,7 @@ from proxy.core.fields import Fields, first, values
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.storing import Unstorable
 from proxy.core.upstreams import Endpoint
+from tests.values import replace
 
 NOW = 1_763_000_000.0
 OWN = Lifetimes(60.0, stale_while_revalidate=30.0, stale_if_error=600.0)

@@ -1,11 +1,10 @@
 """What follows from an endpoint's rules."""
 
-from dataclasses import replace
-
 import pytest
 
 from proxy.core.model import Policy
 from proxy.core.upstreams import Endpoint
+from tests.values import replace
 
 PRICE = Endpoint("price", "u", "/price", (), ttl=60.0)
 

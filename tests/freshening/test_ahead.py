@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -15,6 +14,7 @@ from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint
 from proxy.freshening.ahead import Ahead, AheadParts, wanted
 from tests.house import House, OpenLedger, Response, endpoint, upstream
+from tests.values import replace
 
 PRICE = endpoint("price", "/price", refresh_ahead=True)
 PLAIN = endpoint("plain", "/plain")

@@ -5,7 +5,6 @@ import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +16,7 @@ from proxy.core.model import Request
 from proxy.http.connection import Connection
 from tests.http.conftest import KnownHit, Standing, standing, whole
 from tests.http.known_hits import GET, entry, hit
+from tests.values import replace
 
 LONG = int(os.environ.get("QUOTA_PROXY_LONG") or 0)
 

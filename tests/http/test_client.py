@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from proxy.core.model import Failed, Failure
 from proxy.http.client import Client
 from tests.http.conftest import until
 from tests.http.providing import OK, Met, Provider, providing, read, says
+from tests.values import replace
 
 # ── what goes out ──
 

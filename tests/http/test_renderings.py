@@ -1,7 +1,6 @@
 """The form of a body that goes out, and what is remembered of entries."""
 
 import gzip
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from proxy.forms import UNKEPT, Forms
 from proxy.http.renderings import Renderings, rendering
 from proxy.store.memory import Memory
 from tests.shelf import Shelf
+from tests.values import replace
 
 PLAIN = b'{"a": 1}' * 200
 PACKED = gzip.compress(PLAIN, mtime=0)  # no time of day: it stands in names of tests

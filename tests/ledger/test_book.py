@@ -1,7 +1,6 @@
 """What a process knows of its upstreams' limits."""
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from proxy.core.model import Denied
 from proxy.core.spending import LOST, Bill, Charge, Granted, HoldFor, Receipt, Report, Settled
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger.book import Book, lost
+from tests.values import replace
 
 MINUTE = Limit("minute", 30, 60.0, Algorithm.SLIDING_WINDOW)
 MONTH = Limit(

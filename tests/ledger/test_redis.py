@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from proxy.core.spending import LOST, Bill, Charge, Granted, Settled
 from proxy.ledger.redis import RedisLedger
 from tests.fixtures.redis import RedisCluster, RedisServer, patient
 from tests.ledger.redis_ledgers import ANSWERED, BILL, DAY, LIMITS, opened
+from tests.values import replace
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ late, repeated or missing, reports that lie, refusals. The long form plays 10,00
 
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ from proxy.ledger.questions import (
     buckets,
 )
 from tests.fixtures.redis import RedisServer, patient
+from tests.values import replace
 
 _BEGAN = 1_699_999_990.0
 _TESTED = Script(

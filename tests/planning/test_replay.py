@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +21,7 @@ from proxy.ports import Outbound
 from tests.clockwork import turned
 from tests.house import JSON, LIMIT, PRICE, Response, endpoint, upstream
 from tests.simulated import BEGINS, Answered, body, now, serving
+from tests.values import replace
 
 BEGAN = 1_763_000_000.0
 

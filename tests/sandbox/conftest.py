@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from proxy.core.fields import Fields
 from proxy.sandbox.market import Market
 from proxy.sandbox.provider import Call, Reply, query_of
 from proxy.sandbox.providers.catalogue import PROVIDERS
+from tests.values import replace
 
 NOW = 1_795_232_239.5
 """2026-11-21 03:37:19.5 UTC."""

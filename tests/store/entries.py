@@ -1,8 +1,7 @@
 """Entries as the tests of the store make them."""
 
-from dataclasses import replace
-
 from proxy.core.model import Entry, Lifetimes
+from tests.values import replace
 
 NOW = 1_700_000_000.0
 

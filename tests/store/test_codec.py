@@ -4,7 +4,6 @@ import gzip
 import json
 import pickle
 import random
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.core.model import Entry, Lifetimes
 from proxy.store import codec
 from tests.store.entries import ENTRY
+from tests.values import replace
 
 PROSE = json.dumps([{"symbol": f"S{n}", "price": n} for n in range(400)]).encode()
 

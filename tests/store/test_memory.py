@@ -3,7 +3,6 @@
 import gc
 import tracemalloc
 from collections.abc import Iterable
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from proxy.core.model import Entry, Lifetimes
 from proxy.store.memory import Memory
 from tests.store.entries import ENTRY, NOW, entry
+from tests.values import replace
 
 SIZE = 10_000
 

@@ -5,7 +5,7 @@ import json
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +16,7 @@ from proxy.app import DEMONSTRATION, serving
 from proxy.config.loading import load
 from proxy.sandbox import Sandbox
 from proxy.workers import Worker
+from tests.values import replace
 
 ROOT = Path(__file__).parents[2]
 LISTS = 1000 if os.environ.get("QUOTA_PROXY_LONG") else 60

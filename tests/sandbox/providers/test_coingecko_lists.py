@@ -1,7 +1,6 @@
 """CoinGecko's lists and totals, simulated."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import pytest
 from proxy.sandbox.market import Market
 from proxy.sandbox.provider import Call, Reply
 from proxy.sandbox.providers import coingecko_lists as lists
+from tests.values import replace
 
 NAMED = {"id": "text", "name": "text"}
 SHAPES = [

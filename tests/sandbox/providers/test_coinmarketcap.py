@@ -1,7 +1,6 @@
 """CoinMarketCap, simulated."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from proxy.sandbox.market import Market
 from proxy.sandbox.provider import Call, Reply
 from proxy.sandbox.providers import coinmarketcap
 from proxy.sandbox.providers.catalogue import PROVIDERS
+from tests.values import replace
 
 QUOTES = "cryptocurrency/quotes/latest"
 IDS_101 = ",".join(str(30_000 + n) for n in range(41, 142))
