@@ -44,13 +44,13 @@ class Contention:
 
     def ask(self, bill: Bill, client: Client, priority: int) -> None:
         """Note a request, before it is known what comes of it."""
-        if not bill.urgent:
+        if self._shares and not bill.urgent:
             for charge, shares in self._contended(bill):
                 shares.ask(client, priority, charge.cost, self._time())
 
     def grant(self, bill: Bill, client: Client, priority: int, *, back: bool = False) -> None:
         """Note a grant, or that it was given `back`."""
-        if not bill.urgent:
+        if self._shares and not bill.urgent:
             for charge, shares in self._contended(bill):
                 cost = -charge.cost if back else charge.cost
                 shares.grant(client, priority, cost, self._time())
@@ -80,7 +80,7 @@ class Contention:
 
     def withheld(self, bill: Bill, client: Client, priority: int) -> Denied | None:
         """Deny who has had its share what is kept for others; None: the ledger decides."""
-        found = None if bill.urgent else self._scarcest(bill)
+        found = self._scarcest(bill) if self._shares and not bill.urgent else None
         if found is None:
             return None
         charge, shares = found
@@ -108,8 +108,6 @@ class Contention:
         return max(self._contended(bill), key=lambda each: each[1].window, default=None)
 
     def _contended(self, bill: Bill) -> Iterator[tuple[Charge, FairShares]]:
-        if not self._shares:
-            return
         for charge in bill.charges:
             shares = self._shares.get((bill.upstream, charge.bucket))
             if shares is None:

@@ -163,11 +163,9 @@ class Queues:
 
         What may touch the reserve does not stand behind those who may not.
         """
-        shared = (charge.bucket for charge in bill.charges if charge.limit.of != "client")
-        name = (bill.upstream, *sorted(shared))
         who, level = patience.client, patience.level
         self._contention.ask(bill, who, level)
-        line = self._lines.get(name)
+        line = self._lines.get(_line_of(bill)) if self._lines else None
         if line is None or not len(line.waiting) or bill.urgent:
             decision = await self._decide(bill, who, level)
             if isinstance(decision, Granted):
@@ -175,10 +173,10 @@ class Queues:
                 return decision
             if patience.max_wait <= 0 or is_own(decision.limit):
                 return decision
-            line = self._lines.get(name) or _Line()
+            line = self._lines.get(_line_of(bill)) or _Line()
             line.note(decision, self._time())
         line.waiting.share(self._contention.shares(bill), self._time())
-        result = await self._wait(name, line, bill, patience)
+        result = await self._wait(_line_of(bill), line, bill, patience)
         if not isinstance(result, Granted) and not line.waiting.waits(who, level):
             self._contention.miss(bill, who, level)
         return result
@@ -316,6 +314,12 @@ class Queues:
                 await line.changed.wait()
         except TimeoutError:
             return
+
+
+def _line_of(bill: Bill) -> tuple[str, ...]:
+    """Return what names the line in which a bill would wait."""
+    shared = (charge.bucket for charge in bill.charges if charge.limit.of != "client")
+    return (bill.upstream, *sorted(shared))
 
 
 def _promote(line: _Line, place: _Place, priority: int, now: float) -> None:

@@ -7,7 +7,7 @@ member, and where one number was expected it is none, which costs the dearest st
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -86,20 +86,46 @@ def bill(
         answer_within: seconds in which the answer's head comes; by default the timeout.
 
     """
-    upstream = match.upstream
-    cost = upstream.unmatched_cost if match.unmatched else match.endpoint.cost
-    figures = _Figures(cost, arguments(match))
+    upstream, endpoint, own = match.upstream, match.endpoint, request.client.limits
+    cost = upstream.unmatched_cost if match.unmatched else endpoint.cost
+    limits = (*upstream.limits, *own) if own else upstream.limits
+    spent = None
+    if cost.named or not isinstance(cost.general, float | int):
+        figures = _Figures(cost, arguments(match))
+        spent = tuple(figures.spent(limit) for limit in limits)
+    private = is_private(match, request) if urgent is None else urgent
+    within = upstream.timeout if answer_within is None else answer_within
+    made_of = (id(upstream), id(endpoint), id(own), credential, private, within, spent)
+    known = _bills.get(made_of)
+    if known is not None:
+        return known.bill
+    if spent is None:
+        figures = _Figures(cost, ())
+        spent = tuple(figures.spent(limit) for limit in limits)
     charges = (
-        Charge(limit, bucket(limit, match.endpoint, credential), spent)
-        for limit in (*upstream.limits, *request.client.limits)
-        if (spent := figures.spent(limit)) > 0
+        Charge(limit, bucket(limit, endpoint, credential), tokens)
+        for limit, tokens in zip(limits, spent, strict=True)
+        if tokens > 0
     )
-    return Bill(
-        upstream=upstream.name,
-        charges=tuple(charges),
-        answer_within=upstream.timeout if answer_within is None else answer_within,
-        urgent=is_private(match, request) if urgent is None else urgent,
-    )
+    made = Bill(upstream.name, tuple(charges), within, private)
+    if len(_bills) >= _MOST_BILLS:
+        _bills.clear()
+    _bills[made_of] = _Known(made, upstream, endpoint, own)
+    return made
+
+
+class _Known(NamedTuple):
+    """A bill, and what it was made of: as long as that is held, nothing else has its id."""
+
+    bill: Bill
+    upstream: Upstream
+    endpoint: Endpoint
+    own: tuple[Limit, ...]
+
+
+_MOST_BILLS: Final = 4096
+_bills: Final[dict[tuple[object, ...], _Known]] = {}
+"""Bills that were made of late: most requests of an endpoint spend the same."""
 
 
 def bucket(limit: Limit, endpoint: Endpoint, credential: str = "") -> str:

@@ -158,7 +158,9 @@ def _logged(count: Count) -> Iterator[tuple[float, float]]:
 
 
 def _last(count: Count) -> float:
-    return max((answered for answered, _ in _logged(count)), default=0.0)
+    own, foreign = count.own.slots, count.foreign.slots  # the newest stand last
+    newest = max(own[-1] if own else 0, foreign[-1] if foreign else 0)
+    return newest * count.slot
 
 
 def _leaves(rule: Rule, frame: Frame, answered: float, now: float) -> float:
