@@ -39,9 +39,9 @@ UNKNOWN = Offset()
 
 def refined(offset: Offset, date: float, sent: float, received: float) -> Offset:
     """Return the offset after an answer with this `Date` (epoch, s; the rest ledger's time)."""
-    low, high = date - received, date + 1.0 - sent
     if not math.isfinite(date):
         return offset
+    low, high = date - received, date + 1.0 - sent
     if offset.agreed == 0:
         return Offset(low, high, received, 1)
     wide = DRIFT * max(0.0, received - offset.at)

@@ -92,10 +92,11 @@ def window_of(rule: Rule, time: float) -> tuple[float, float]:
 
 def rolled(rule: Rule, count: Count, moment: Moment) -> Count:
     """Return the count less what is back at `moment`; of a long past only the sum is kept."""
-    window = frame(rule, moment)
-    own = tallies.since(count.own, window.cut, rule.slot)
-    foreign = tallies.since(count.foreign, window.cut, rule.slot)
-    if window.fixed:
+    window = frame(rule, moment) if rule.kind == FIXED else None
+    cut = moment.now - rule.window if window is None else window.cut
+    own = tallies.since(count.own, cut, rule.slot)
+    foreign = tallies.since(count.foreign, cut, rule.slot)
+    if window is not None and window.fixed:
         past = moment.now - SLOTS * rule.slot
         own = tallies.merged(own, past, rule.slot)
         foreign = tallies.merged(foreign, past, rule.slot)

@@ -108,8 +108,11 @@ class States:
                 account = self._recalled(upstream, account, _rules(questions, group), moment)
             for index in group:
                 account, decision = answered(questions[index], account, moment)
-                if account.head.offset is not moment.offset:
-                    moment = moment._replace(offset=account.head.offset)
+                offset = account.head.offset
+                if offset is not moment.offset:
+                    moment = Moment(
+                        moment.now, moment.wall, offset, moment.withheld, moment.in_turns
+                    )
                 results[index] = (decision, account, moment)
             self._save(connection, upstream, stored, account)
         return results
