@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from proxy.answer import Account, Problem
-from proxy.core.fields import Fields
+from proxy.core.fields import Fields, values
 from proxy.core.outbound import HOP_BY_HOP
 from proxy.core.spending import Level
 
@@ -22,31 +22,40 @@ NOT_OURS_TO_REPEAT = frozenset({"via", "alt-svc", "nel", "report-to", "strict-tr
 OURS = frozenset({"x-cache", "ratelimit", "ratelimit-policy", "content-length"})
 """What the front writes itself, whatever the provider wrote."""
 
+_FRAMING = HOP_BY_HOP | {"content-length"}
+_NOT_PRESENTED = HOP_BY_HOP | NOT_OURS_TO_REPEAT | OURS
+_NONE: frozenset[str] = frozenset()
+
 _LARGEST_INTEGER = 999_999_999_999_999
 """RFC 9651 section 3.3.1: fifteen digits."""
 
 
 def connection_named(fields: Fields) -> frozenset[str]:
     """Return the lower-case names that Connection makes hop-by-hop (RFC 9110 section 7.6.1)."""
+    lines = values(fields, "connection")
+    if not lines:
+        return _NONE
     return frozenset(
-        token.strip().lower()
-        for name, value in fields
-        if name.lower() == "connection"
-        for token in value.split(",")
-        if token.strip()
+        token.strip().lower() for line in lines for token in line.split(",") if token.strip()
     )
 
 
 def end_to_end(fields: Fields) -> Fields:
     """Return the fields that go beyond one connection; Content-Length is framing and goes too."""
-    dropped = HOP_BY_HOP | connection_named(fields) | {"content-length"}
-    return tuple(pair for pair in fields if pair[0].lower() not in dropped)
+    return _less(fields, _FRAMING)
 
 
 def presentable(fields: Fields) -> Fields:
     """Return the provider's fields less those of a connection, of its address, and our own."""
-    dropped = HOP_BY_HOP | NOT_OURS_TO_REPEAT | OURS | connection_named(fields)
-    return tuple(pair for pair in fields if pair[0].lower() not in dropped)
+    return _less(fields, _NOT_PRESENTED)
+
+
+def _less(fields: Fields, dropped: frozenset[str]) -> Fields:
+    """Return `fields` without these, and without what Connection names."""
+    named = connection_named(fields)
+    if named:
+        dropped |= named
+    return tuple([pair for pair in fields if pair[0].lower() not in dropped])
 
 
 def cache_status(account: Account) -> str:

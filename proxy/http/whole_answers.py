@@ -2,9 +2,10 @@
 
 One chunk of octets, and in it: a final status line of HTTP/1.1 with its reason in ASCII, field
 lines as RFC 9112 section 5 has them (no folding, no blank before the colon), one Content-Length,
-and just so many octets behind the head; or none, where the status or a HEAD says that there is no
-body. Of the connection no more is said than that it is kept. All else is aiohttp's parser's to
-read, from the first octet on: what is cut, chunked, interim, longer than it says, or no HTTP.
+and just so many octets behind the head; or chunks (section 7.1) without extensions and trailers, to
+the last; or nothing, where the status or a HEAD says that there is no body. Of the connection no
+more is said than that it is kept. All else is aiohttp's parser's to read, from the first octet on:
+what is cut, interim, longer than it says, or no HTTP.
 
 Lines come again from answer to answer, so what was read of short ones is remembered.
 """
@@ -31,6 +32,10 @@ _FIELD_LINE: Final = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)"
 )  # RFC 9110 sections 5.1 and 5.5
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
+_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_MOST_CHUNKS: Final = 256
+_CHUNKED: Final = -1
+"""In place of a length."""
 _BODILESS: Final = frozenset({204, 304})
 _NOT_PLAIN: Final = (HOP_BY_HOP - {"connection", "keep-alive"}) | {"sec-websocket-key1"}
 
@@ -79,11 +84,28 @@ def whole_answer(data: bytes, *, bodiless: bool) -> WholeAnswer | None:
             return None
         elif type(field) is int:
             length = field
-    body = data[end + len(_HEAD_END) :]
+    body: bytes | None = data[end + len(_HEAD_END) :]
     empty = status[0] in _BODILESS or (bodiless and length is not None)
-    if len(body) != (0 if empty else length):
+    if length == _CHUNKED:
+        body, length = (None if empty else _joined(data, end + len(_HEAD_END))), None
+    elif body is not None and len(body) != (0 if empty else length):
         return None
-    return WholeAnswer(status[0], status[1], tuple(fields), length, body)
+    return None if body is None else WholeAnswer(*status, tuple(fields), length, body)
+
+
+def _joined(data: bytes, at: int) -> bytes | None:
+    """Return what the chunks hold that begin here; None: they are not plain, or not all here."""
+    parts: list[bytes] = []
+    while (size := _SIZE.match(data, at)) is not None and len(parts) < _MOST_CHUNKS:
+        begin = size.end()
+        at = begin + int(size[1], 16)
+        if data[at : at + 2] != b"\r\n":
+            return None
+        if at == begin:
+            return b"".join(parts) if len(data) == at + 2 else None
+        parts.append(data[begin:at])
+        at += 2
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +115,7 @@ def _status(line: bytes) -> tuple[int, str] | None:
 
 
 def _read(line: bytes) -> tuple[str, str] | int | str | None:
-    """Return a field that goes beyond the connection, the length, "" of ours; None: not plain."""
+    """Return a field that goes further, the length, "" of the connection's own; None: not plain."""
     found = _FIELD_LINE.fullmatch(line)
     if found is None:
         return None
@@ -103,6 +125,8 @@ def _read(line: bytes) -> tuple[str, str] | int | str | None:
         return int(value) if _LENGTH.fullmatch(value) else None
     if lower == "keep-alive" or (lower == "connection" and value.lower() == "keep-alive"):
         return ""
+    if lower == "transfer-encoding" and value.lower() == "chunked":
+        return _CHUNKED
     if lower == "connection" or lower in _NOT_PLAIN:
         return None
     return name, value

@@ -13,6 +13,7 @@ from proxy.http.client import _framing_lie, _parse
 from proxy.http.whole_answers import WholeAnswer, whole_answer
 
 OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 TWO = b"Content-Length: 2\r\n\r\nok"
 
 
@@ -57,6 +58,8 @@ PLAIN = [
     (b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\nContent-Length: 5\r\n\r\n', False),
     (b"HTTP/1.1 204 No Content\r\n\r\n", False),
     (OK + b"Content-Length: 5\r\n\r\n", True),
+    (OK + b"Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", False),
+    (OK + b"transfer-encoding:chunked\r\n\r\n2\r\nok\r\n00A\r\n0123456789\r\n0\r\n\r\n", False),
 ]  # fmt: skip
 
 
@@ -79,8 +82,27 @@ def test_plain_answers_are_read(data: bytes, *, bodiless: bool) -> None:
         (OK + TWO, True),
         (OK + b"\r\n", True),
         (OK + b"\r\nuntil the end", False),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
         (OK + b"Transfer-Encoding: chunked\r\n" + TWO, False),
+        (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", False),
+        (OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n", False),
+        (OK + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", False),
+        (CHUNKED + b"0\r\n\r\n", True),
+        (CHUNKED, True),
+        (CHUNKED, False),
+        (CHUNKED + b"2\r\nok\r\n", False),
+        (CHUNKED + b"2\r\nok\r\n0\r\n", False),
+        (CHUNKED + b"2\r\nok\r\n0\r\n\r\nHTTP", False),
+        (CHUNKED + b"2\r\nok0\r\n\r\n", False),
+        (CHUNKED + b"3\r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"2;a=b\r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"0x2\r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"+2\r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"2 \r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"2\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"2\r\nok\r\n0\r\nTrailer: x\r\n\r\n", False),
+        (CHUNKED + b"FFFFFFFFF\r\nok\r\n0\r\n\r\n", False),
+        (CHUNKED + b"1\r\n.\r\n" * 300 + b"0\r\n\r\n", False),
         (OK + b"Content-Length: 2\r\n" + TWO, False),
         (OK + b"Content-Length: +2\r\n\r\nok", False),
         (OK + b"Content-Length: 2, 2\r\n\r\nok", False),
@@ -109,7 +131,7 @@ def test_plain_answers_are_read(data: bytes, *, bodiless: bool) -> None:
     ],
 )
 def test_all_else_is_left_to_the_parser(data: bytes, *, bodiless: bool) -> None:
-    """Cut, chunked, interim, longer than it says, ending its connection, odd, or no HTTP."""
+    """Cut, interim, in odd chunks, longer than it says, ending its connection, odd, or no HTTP."""
     assert whole_answer(data, bodiless=bodiless) is None
 
 
@@ -130,7 +152,18 @@ LINES = st.lists(
 STATUSES = [b"200 OK", b"404 Not Found", b"304 Not Modified", b"204 No", b"299 a  b", b"5"]
 
 
-@given(st.sampled_from(STATUSES), LINES, st.sampled_from([b"", b"ok", b"okok"]), st.data())
+BODIES = [
+    b"",
+    b"ok",
+    b"okok",
+    b"0\r\n\r\n",
+    b"2\r\nok\r\n0\r\n\r\n",
+    b"2\r\nok\r\n0\r\nA: b\r\n\r\n",
+]
+
+
+@given(st.sampled_from(STATUSES), LINES, st.sampled_from(BODIES), st.data())
+@example(b"200 OK", [b"Transfer-Encoding: chunked"], BODIES[4], None)
 @example(b"200 OK", [b"Content-Length: 2", b"A: \xc3\xa9 \t"], b"ok", None)
 def test_what_is_read_is_what_aiohttp_reads(
     status: bytes, lines: list[bytes], body: bytes, more: st.DataObject | None
