@@ -110,16 +110,16 @@ class Leads:
         if not plan.joinable or not ask.key:
             return Led(None)
         try:
-            async with asyncio.timeout(max(0.0, ask.deadline - self._time())):
-                return await self._asked(key, ask, plan)
+            return await self._asked(key, ask, plan)
         except TimeoutError:
             return LATE
 
     async def _asked(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry:
         known = _newest(plan.stored)
+        until = asyncio.get_running_loop().time() + max(0.0, ask.deadline - self._time())
         in_vain = 0
         while in_vain < MOST:
-            said = await self._fleet.lead(key, known)
+            said = await self._fleet.lead(key, known, until)
             if said is None:
                 break
             if not isinstance(said, Landed):

@@ -174,10 +174,14 @@ class Lead(Protocol):
 class Fleet(Protocol):
     """The processes that share a store: one of them flies for all who want the same key."""
 
-    async def lead(self, key: str, known: float) -> Lead | Landed | None:
+    async def lead(self, key: str, known: float, until: float) -> Lead | Landed | None:
         """Return the lead of a key's flight, or how another's ended, once it has.
 
         `known`: `received_at` of the newest entry that the caller has (`NONE` for none): that
         landing is no news to it. None: there is nobody to tell, or the fleet cannot be asked.
+
+        Raises:
+            TimeoutError: another's flight has not ended at `until` (time of the loop).
+
         """
         ...

@@ -243,7 +243,7 @@ async def test_a_hit_asks_nobody(fleet: Fleet) -> None:
     await first.ask(TARGET)
     await first.settle_down()
 
-    async def lead(_key: str, _known: float) -> None:
+    async def lead(_key: str, _known: float, _until: float) -> None:
         raise AssertionError
 
     second.flow._parts.fetches._leads._fleet.lead = lead  # type: ignore[method-assign]

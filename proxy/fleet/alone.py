@@ -1,5 +1,7 @@
 """A process that shares its store with nobody: whoever flies has nobody to tell, at no cost."""
 
+import math
+
 
 class Alone:
     """A fleet of one."""
@@ -10,5 +12,5 @@ class Alone:
     async def close(self) -> None:
         """Do nothing."""
 
-    async def lead(self, key: str, known: float) -> None:
+    async def lead(self, key: str, known: float, until: float = math.inf) -> None:
         """Say that there is nobody to lead."""

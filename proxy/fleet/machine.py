@@ -23,6 +23,7 @@ The interleaving that `lead` defends against by leaving:
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +78,7 @@ class _Own:
     def __init__(self, arbiter: Arbiter) -> None:
         self._arbiter = arbiter
 
-    async def lead(self, key: str, known: float) -> MachineLead | Landed:
+    async def lead(self, key: str, known: float, until: float = math.inf) -> MachineLead | Landed:
         told: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
 
         def tell(said: Told) -> None:
@@ -86,11 +87,15 @@ class _Own:
 
         ask = Ask(key, known, tell)
         self._arbiter.ask(ask)
-        try:
-            said = await told
-        except asyncio.CancelledError:
-            self._arbiter.leave(ask)
-            raise
+        if told.done():
+            said = told.result()
+        else:
+            try:
+                async with asyncio.timeout_at(_when(until)):
+                    said = await told
+            except (asyncio.CancelledError, TimeoutError):
+                self._arbiter.leave(ask)
+                raise
         if isinstance(said, Landed):
             return said
 
@@ -129,25 +134,23 @@ class _Home:
         for each in self._waiting.values():
             each.put_nowait(None)
 
-    async def lead(self, key: str, known: float) -> MachineLead | Landed:
+    async def lead(self, key: str, known: float, until: float) -> MachineLead | Landed:
         """Ask for the lead, or how another's flight ended.
 
         Raises:
             AwayError: the home hangs or has gone, or goes while its answer is awaited.
+            TimeoutError: another's flight has not ended at `until`.
 
         """
         number = next(self._numbers)
         said = self._waiting[number] = asyncio.Queue()
         self._say("ask", number, key, known)
         try:
-            async with asyncio.timeout(PATIENCE):
-                message = await said.get()
+            message = await self._taken(said)
             if message is not None:
-                message = await said.get()
-        except TimeoutError:
-            self.part()
-            raise HangsError from None
-        except asyncio.CancelledError:
+                async with asyncio.timeout_at(_when(until)):
+                    message = await said.get()
+        except (asyncio.CancelledError, TimeoutError):
             self._say("leave", number)
             raise
         finally:
@@ -161,6 +164,20 @@ class _Home:
             self._say("land", number, ending, stamp)
 
         return MachineLead(land, inherited=message[1])
+
+    async def _taken(self, said: "asyncio.Queue[Message | None]") -> Message | None:
+        """Return what is said to an ask first.
+
+        Raises:
+            HangsError: nothing is.
+
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await said.get()
+        except TimeoutError:
+            self.part()
+            raise HangsError from None
 
     def _say(self, *said: object) -> None:
         if self.lost:
@@ -248,16 +265,22 @@ class MachineFleet:
         self._place(self._index).unlink(missing_ok=True)
         await self._tasks.close()
 
-    async def lead(self, key: str, known: float) -> MachineLead | Landed | None:
+    async def lead(
+        self, key: str, known: float, until: float = math.inf
+    ) -> MachineLead | Landed | None:
         """Return the lead of a key's flight, or how another's ended, once it has.
 
         `known`: stamp of the newest entry that the caller has. None: there is nobody to tell.
+
+        Raises:
+            TimeoutError: another's flight has not ended at `until` (time of the loop).
+
         """
         moved = False
         for index in self._ranked(key):
             try:
                 home = self._own if index == self._index else await self._home(index)
-                said = await home.lead(key, known)
+                said = await home.lead(key, known, until)
             except AwayError as error:
                 if isinstance(error, HangsError):
                     self._away[index] = self._time() + AWAY
@@ -305,6 +328,10 @@ class MachineFleet:
         end = _End(self._arbiter, writer)
         with contextlib.suppress(asyncio.CancelledError):  # a server that closes cancels us
             await self._tasks.start(end.serve(reader), "serve a worker")
+
+
+def _when(until: float) -> float | None:
+    return None if until == math.inf else until
 
 
 def _stumbled(task: str, error: BaseException) -> None:

@@ -37,7 +37,7 @@ The interleaving that `_asked` defends against:
 """
 
 import asyncio
-import contextlib
+import math
 import secrets
 from itertools import count as counter
 from typing import Any, Final
@@ -150,10 +150,16 @@ class RedisFleet:
         """Renew nothing more."""
         await self.tasks.close()
 
-    async def lead(self, key: str, known: float) -> RedisLead | Landed | None:
+    async def lead(
+        self, key: str, known: float, until: float = math.inf
+    ) -> RedisLead | Landed | None:
         """Return the lead of a key's flight, or how another's ended, once it has.
 
         `known`: stamp of the newest entry that the caller has. None: there is nobody to tell.
+
+        Raises:
+            TimeoutError: another's flight has not ended at `until` (time of the loop).
+
         """
         inherited = False
         while True:
@@ -162,9 +168,9 @@ class RedisFleet:
                 said = await self._asked(key, known, inherited=inherited)
                 if not isinstance(said, float):
                     return said
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(said):
-                        return await heard
+                landed = await _within(heard, said, until)
+                if landed is not None:
+                    return landed
             finally:
                 self._heard_enough(key, heard)
             inherited = True
@@ -269,6 +275,23 @@ class RedisFleet:
         if isinstance(error, BackendReplyError) and self._refused != error.code:
             self._refused = error.code
             _log.warning("fleet_refused", reason=str(error))
+
+
+async def _within(heard: "asyncio.Future[Landed]", seconds: float, until: float) -> Landed | None:
+    """Return what is heard; None where nothing is for so long.
+
+    Raises:
+        TimeoutError: nothing was at `until`.
+
+    """
+    time = asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(min(seconds, max(0.0, until - time()))):
+            return await heard
+    except TimeoutError:
+        if time() >= until:
+            raise
+        return None
 
 
 def _milliseconds(seconds: float) -> int:

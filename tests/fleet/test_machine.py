@@ -200,3 +200,21 @@ async def test_a_worker_that_is_killed_loses_its_lead_at_once(tmp_path: Path) ->
     assert said.inherited
     await fleet.close()
     await asyncio.to_thread(process.join)
+
+
+@pytest.mark.parametrize("home", [0, 1])
+async def test_who_follows_waits_no_longer_than_it_may(
+    workers: list[MachineFleet], home: int
+) -> None:
+    """Its time over, it is told so, and follows no more; the flight goes on."""
+    key = home_at(workers[0], home)
+    lead = await leading(workers[0], key)
+    over = asyncio.get_running_loop().time() + 0.01
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(workers[1].lead(key, NONE, over), SOON)
+    await asked(workers[home], key, 0)
+    waiting = ask(workers[1], key)
+    await asked(workers[home], key, 1)
+    await lead.land(Ending.STORED, 7.0)
+
+    assert Landed(Ending.STORED, 7.0) == await asyncio.wait_for(waiting, SOON)

@@ -137,6 +137,17 @@ async def test_a_lead_lasts_as_long_as_its_flight(
     assert Landed(Ending.STORED, 7.0) == await asyncio.wait_for(waiting, SOON)
 
 
+async def test_who_follows_waits_no_longer_than_it_may(fleet_of: FleetOf) -> None:
+    """Its time over, it is told so, and hears of the landing no more."""
+    first, second = await fleet_of(2)
+    await leading(first)
+    over = asyncio.get_running_loop().time() + 0.01
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(second.lead(KEY, NONE, over), SOON)
+
+    assert {} == second._following
+
+
 async def test_a_late_leader_ends_nobodys_flight(
     redis_server: RedisServer, fleet_of: FleetOf
 ) -> None:

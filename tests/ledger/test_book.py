@@ -1,6 +1,5 @@
 """What a process knows of its upstreams' limits."""
 
-import math
 
 import pytest
 
@@ -8,7 +7,7 @@ from proxy.core.counts import Moment
 from proxy.core.holds import Holding
 from proxy.core.limits import Account, Booked, Head, Held, Short
 from proxy.core.model import Denied
-from proxy.core.spending import LOST, Bill, Charge, Granted, HoldFor, Receipt, Report, Settled
+from proxy.core.spending import LOST, Bill, Charge, Granted, Receipt, Settled
 from proxy.core.upstreams import Algorithm, CalendarUnit, Limit
 from proxy.ledger.book import Book, lost
 from tests.values import replace
@@ -51,10 +50,6 @@ def book(clocks: Clocks) -> Book:
     return made
 
 
-def _told(report: Report) -> Settled:
-    return Settled(sent=True, answered=True, status=200, reports=(report,))
-
-
 def _receipt(book: Book, bill: Bill = BILL) -> Receipt:
     order = book.order(bill)
     granted = book.answer(bill, order, Booked(NOW + 8.0), Account(), Moment(NOW, NOW))
@@ -93,68 +88,6 @@ def test_a_receipt_is_settled_once(book: Book, clocks: Clocks) -> None:
     clocks.now += 100.0
     _receipt(book)
     assert not book.closes(forgotten)
-
-
-@pytest.mark.parametrize(
-    ("settled", "costs"),
-    [
-        (Settled(sent=True, answered=True, status=200), [2.0, 1.0]),
-        (Settled(sent=True, answered=True, status=404), [2.0, 0.0]),
-        (Settled(sent=True, answered=False), [2.0, 1.0]),
-        (_told(Report("month", cost=4.0)), [2.0, 4.0]),
-        (_told(Report("month", cost=-4.0)), [2.0, 1.0]),
-        (_told(Report("month", cost=math.nan)), [2.0, 1.0]),
-    ],
-)
-def test_what_an_exchange_cost(book: Book, settled: Settled, costs: list[float]) -> None:
-    """The estimate; nothing for a status that is not charged; the provider's word, if it is one."""
-    assert [real for _, _, real in book.ending(_receipt(book), settled).charges] == costs
-
-
-@pytest.mark.parametrize(
-    ("report", "figures"),
-    [
-        (Report("minute", used=12.0), [("minute", 12.0, 0.0, 2.0)]),
-        (Report("minute", remaining=10.0), [("minute", 20.0, 0.0, 2.0)]),
-        (Report("minute", remaining=10.0, size=50.0), [("minute", 40.0, 50.0, 2.0)]),
-        (Report("minute", size=50.0), [("minute", -1.0, 50.0, 2.0)]),
-        (Report("minute", remaining=-5.0), []),
-        (Report("minute"), []),
-        (Report("unknown", used=3.0), []),
-        (Report("each", used=3.0), []),
-    ],
-)
-def test_reports_become_figures(
-    book: Book, report: Report, figures: list[tuple[str, float, float, float]]
-) -> None:
-    """Remaining is told as used; what tells nothing, or of no limit of ours, is left out."""
-    settled = Settled(sent=True, answered=True, status=200, reports=(report,))
-    found = book.ending(_receipt(book), settled).figures
-
-    assert [(each.bucket, each.used, each.size, each.cost) for each in found] == figures
-
-
-def test_a_free_call_may_tell_of_a_limit_too(book: Book) -> None:
-    """An endpoint that costs nothing still says how the address stands."""
-    receipt = _receipt(book, Bill("up", (), 8.0))
-    settled = Settled(sent=True, answered=True, reports=(Report("minute", used=12.0),))
-
-    assert [each.bucket for each in book.ending(receipt, settled).figures] == ["minute"]
-
-
-def test_a_hold_is_told_with_jitter(book: Book) -> None:
-    """Without a time from the provider it grows by steps of our own."""
-    settled = Settled(sent=True, answered=True, status=429, hold=HoldFor("429", None, 5.0, 50.0))
-    refusal = book.ending(_receipt(book), settled).refusal
-
-    assert refusal is not None
-    assert (refusal.reason, refusal.seconds, refusal.first, refusal.most) == (
-        "429",
-        -1.0,
-        5.0,
-        50.0,
-    )
-    assert 0 <= refusal.jitter < 1
 
 
 def test_denials_are_explained(book: Book) -> None:
@@ -201,30 +134,37 @@ def test_a_reload_changes_what_is_shown(book: Book) -> None:
     assert book.upstreams == ("up", "other")
 
 
-@pytest.mark.parametrize(
-    "reports",
-    [
-        (Report("minute", remaining=15.0), Report("minute", size=20.0)),
-        (Report("minute", size=20.0), Report("minute", remaining=15.0)),
-    ],
-    ids=["left-first", "size-first"],
-)
-def test_what_remains_is_of_the_size_beside_it(book: Book, reports: tuple[Report, ...]) -> None:
-    """A provider whose limit is 20 where ours says 30: with 15 left 5 are used, and not 15."""
-    settled = Settled(sent=True, answered=True, reports=reports)
-    found = book.ending(_receipt(book), settled).figures
+def test_a_bill_is_put_to_the_arithmetic_once(book: Book, clocks: Clocks) -> None:
+    """Until its rules are old, or a reload brings others; then its counts are known once more."""
+    first = book.terms(BILL)
+    assert first is book.terms(BILL)
+    clocks.now += 59.0
+    assert first is book.terms(BILL)
+    clocks.now += 1.0
+    again = book.terms(BILL)
+    assert first is not again
+    book.configure({"up": (replace(MONTH, limit=50.0),)})
+    reloaded = book.terms(BILL)
 
-    assert {each.used for each in found if each.used >= 0} == {5.0}
-    assert {each.size for each in found} == {20.0}
+    assert again is not reloaded
+    assert book.limits("up") == {"minute": MINUTE, "month": MONTH}
 
 
-def test_what_remains_of_a_bucket_is_of_its_burst() -> None:
-    """A full bucket of 5 that fills by 60 a minute: 5 left is nothing used."""
-    pot = Limit("pot", 60, 60.0, Algorithm.TOKEN_BUCKET, burst=5)
-    book = Book(lambda: 0.0, lambda: 1.7e9)
-    book.configure({"up": (pot,)})
-    bill = Bill("up", (Charge(pot, "pot", 1.0),), 8.0)
-    settled = Settled(sent=True, answered=True, reports=(Report("pot", remaining=5.0),))
-    [figure] = book.ending(Receipt("r", bill, 8.0), settled).figures
+def test_bills_that_are_counted_alike_share_their_rules(book: Book) -> None:
+    """So a batch of them is seen at once to be about the same counts."""
+    dearer = replace(BILL, charges=tuple(replace(each, cost=9.0) for each in BILL.charges))
+    keyed = replace(BILL, charges=(Charge(MINUTE, "minute@1f", 1.0),))
 
-    assert figure.used == 0.0
+    assert book.terms(BILL).rules is book.terms(dearer).rules
+    assert not book.terms(BILL).keyed
+    assert book.terms(keyed).keyed
+
+
+def test_what_is_settled_after_a_reload_is_counted_as_configured(book: Book) -> None:
+    """The rules of a bill that was spent under others are those in force, where there are any."""
+    receipt = _receipt(book)
+    book.configure({"up": (replace(MINUTE, limit=7.0),)})
+    ending = book.ending(receipt, Settled(sent=True, answered=True, status=200))
+    rules = book.rules_of(ending, BILL)
+
+    assert {"minute": 7.0, "month": 100} == {name: rule.size for name, rule in rules.items()}
