@@ -212,6 +212,56 @@ async def test_figures_tell_keys_bytes_hits_and_misses(tmp_path: Path) -> None:
     assert await store.warnings() == ()
 
 
+async def test_keys_are_counted_however_they_come_and_go(tmp_path: Path) -> None:
+    """New, known, twice at once, replaced, forgotten, swept."""
+    clock = Clock()
+    async with opened(tmp_path / "a.db", clock) as store:
+        counts = []
+        for keys in ("abc", "bcd", "eee", "f"):
+            await asyncio.gather(*(_put(store, key) for key in keys))
+            counts.append((await store.figures()).keys)
+        await store.delete("a")
+        await store.delete("a")
+        counts.append((await store.figures()).keys)
+        clock.now = NOW + 60.0
+        await store.sweep()
+        counts.append((await store.figures()).keys)
+
+    assert counts == [3, 4, 5, 6, 5, 0]
+
+
+async def _put(store: SqliteStore, key: str) -> None:
+    await store.put(entry(key), 60.0)
+
+
+async def test_of_two_that_are_put_at_once_the_newer_stays(tmp_path: Path) -> None:
+    """They go in one transaction, whichever was put first."""
+    async with opened(tmp_path / "a.db") as store:
+        older, newer = entry("k", b"old", NOW - 1), entry("k", b"new", NOW)
+        other = entry("other")
+        for first, second in ((older, newer), (newer, older)):
+            await asyncio.gather(*(store.put(each, 60.0) for each in (first, other, second)))
+            assert await store.get("k") == newer
+            await store.delete("k")
+
+
+async def test_a_file_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    """Its entries are there, and counted with those that come."""
+    path = tmp_path / "a.db"
+    before = database.Schema(SCHEMA.application_id, SCHEMA.steps[:1])
+    connection, _ = database.open_file(path, before, replace_damaged=False)
+    connection.execute(
+        "INSERT INTO entries (key, received_at, expires_at, value) VALUES (?, ?, ?, ?)",
+        (ENTRY.key, NOW, NOW + 60, codec.encode(ENTRY)),
+    )
+    connection.close()
+    async with opened(path) as store:
+        await store.put(entry("another"), 60.0)
+
+        assert await store.get(ENTRY.key) == ENTRY
+        assert (await store.figures()).keys == 2
+
+
 @pytest.mark.skipif("QUOTA_PROXY_LONG" not in os.environ, reason="takes half a minute")
 async def test_a_start_with_a_million_rows_scans_nothing(tmp_path: Path) -> None:
     """Open, look up, sweep and count, over a file of a million entries, in less than 2 s."""
@@ -223,6 +273,7 @@ async def test_a_start_with_a_million_rows_scans_nothing(tmp_path: Path) -> None
         "INSERT INTO entries (key, received_at, expires_at, value) VALUES (?, ?, ?, ?)",
         ((f"k{n}", NOW, NOW + 10 + n, value) for n in range(1_000_000)),
     )
+    connection.execute("UPDATE tally SET entries = 1000000")
     connection.execute("COMMIT")
     connection.close()
     started = time.perf_counter()
