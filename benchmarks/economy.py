@@ -131,7 +131,8 @@ def run(options: argparse.Namespace, pause: float, only: list[str]) -> tuple[Row
         results[name], driven = found
         print("\n".join(shown(name, results[name])))
         print(f"{'':24}{driven}", flush=True)
-    print(f"candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
+    least = floor(questions)
+    print(f"candles cannot weigh less than about {least}: see `economy_settings.floor`")
     own = as_shipped().name
     return (results["nginx"], results[own]) if {"nginx", own} <= results.keys() else None
 

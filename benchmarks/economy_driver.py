@@ -43,13 +43,17 @@ class Driven:
 class _Answer:
     """One exchange: what is asked, and what has come of it so far."""
 
-    __slots__ = ("began", "body", "done", "hit", "is_again", "question", "sent", "status")
+    __slots__ = (
+        "began", "body", "connection", "hit", "is_again", "is_over", "patience", "question", "sent",
+        "status",
+    )  # fmt: skip
 
     def __init__(self, question: Question, sent: bytes, began: float) -> None:
         self.question, self.sent, self.began = question, sent, began
         self.status, self.body, self.hit = 0, b"", False
-        self.done: asyncio.TimerHandle | None = None
-        self.is_again = False
+        self.patience: asyncio.TimerHandle | None = None
+        self.connection: _Connection | None = None
+        self.is_again = self.is_over = False
 
 
 class _Connection(asyncio.Protocol):
@@ -142,13 +146,13 @@ class _Bots:
         since = f"&startTime={int(began * 1000) - question.since}" if question.since else ""
         sent = f"GET {question.target}{since}{self._fields}".encode()
         answer = _Answer(question, sent, began)
+        answer.patience = self._loop.call_later(PATIENCE, self._gives_up, answer)
         self._open += 1
         self._put(answer)
 
     def _put(self, answer: _Answer) -> None:
         if self.idle:
-            connection = self.idle.pop()  # the one used last: those too many may be closed
-            self._on(connection, answer)
+            self._on(self.idle.pop(), answer)  # the one used last: those too many may be closed
         else:
             opening = self._loop.create_task(self._on_new(answer))
             self._opening.add(opening)
@@ -165,29 +169,33 @@ class _Bots:
             self._on(connection, answer)
 
     def _on(self, connection: _Connection, answer: _Answer) -> None:
-        left = PATIENCE - (time.time() - answer.began)  # noqa: TID251 - as above
-        answer.done = self._loop.call_later(left, self._gives_up, connection, answer)
-        connection.ask(answer)
+        if answer.is_over:  # it took too long to connect
+            self.idle.append(connection)
+        else:
+            answer.connection = connection
+            connection.ask(answer)
 
-    def _gives_up(self, connection: _Connection, answer: _Answer) -> None:
-        connection.abort()
+    def _gives_up(self, answer: _Answer) -> None:
+        if answer.connection is not None:
+            answer.connection.abort()
         self.heard(answer)
 
     def lost(self, answer: _Answer, *, again: bool) -> None:
         """Hear of a connection that ended: one kept for long may have been closed meanwhile."""
         if again and not answer.is_again:
-            answer.is_again = True
-            if answer.done is not None:
-                answer.done.cancel()
+            answer.is_again, answer.connection = True, None
             self._put(answer)
         else:
             self.heard(answer)
 
     def heard(self, answer: _Answer) -> None:
         """Note what became of a question."""
+        if answer.is_over:
+            return
+        answer.is_over = True
         ended = time.time()  # noqa: TID251 - ages are told on the providers' clock
-        if answer.done is not None:
-            answer.done.cancel()
+        if answer.patience is not None:
+            answer.patience.cancel()
         kind = answer.question.kind
         told = told_by(kind, answer.body) if answer.status == OK else None
         age = None if told is None else max(0.0, ended - moment(told, self._epoch)) * COMPRESSION
@@ -210,8 +218,10 @@ class _Bots:
         while self._open:
             self._all_heard.clear()
             await self._all_heard.wait()
-        for each in tuple(self.idle):
-            each.abort()
+        for opening in self._opening:
+            opening.cancel()
+        for connection in tuple(self.idle):
+            connection.abort()
 
 
 async def replayed(origin: str, questions: Iterable[Question], epoch: float) -> Driven:

@@ -102,12 +102,13 @@ def rules(compression: float = COMPRESSION) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-def floor(questions: Iterable[Question]) -> int:
+def floor(questions: Iterable[Question], begins: float = 0.0) -> int:
     """Return the least that candles can weigh, however they are shared.
 
     A call brings one symbol's candles of one interval. It serves whoever asks before its TTL has
     passed and its last candle has closed (and could be had closed, a second later). So whoever
-    finds nothing makes a call, and no other choice of moments makes fewer.
+    finds nothing makes a call, and no other choice of moments makes fewer. When candles close goes
+    by when the trace `begins` (Unix time, in the trace's seconds): that moves it by a fiftieth.
     """
     lives = shipped("binance")["endpoints"]["klines"]["ttl"]
     ends: dict[tuple[str, str], float] = {}
@@ -116,7 +117,7 @@ def floor(questions: Iterable[Question]) -> int:
         if question.kind is Kind.CANDLES:
             asked = parse_qs(question.target.partition("?")[2])
             interval = asked["interval"][0]
-            stream, at = (asked["symbol"][0], interval), question.at
+            stream, at = (asked["symbol"][0], interval), begins + question.at
             if at >= ends.get(stream, 0.0):
                 length = MINUTES[interval] * 60
                 closes = ((at - 1) // length + 1) * length + 1

@@ -214,7 +214,8 @@ def run(options: argparse.Namespace, pause: float) -> None:
     own = as_shipped().name
     if "nginx" in results and own in results:
         print("\n".join(said(pause, results["nginx"], results[own])))
-    print(f"  candles cannot weigh less than {floor(questions)}: see `economy_settings.floor`")
+    least = floor(questions, BEGINS)
+    print(f"  candles cannot weigh less than {least}: see `economy_settings.floor`")
 
 
 def main() -> int:
