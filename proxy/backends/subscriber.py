@@ -82,6 +82,7 @@ class Subscriber:
                     self._pubsub = None
                     await client.aclose()
             except (BackendLostError, RedisError, OSError) as error:
+                _end_if_cancelled()
                 _log.warning("store_subscription_lost", reason=str(error))
             if any(event.is_set() for event in self._heard.values()):
                 wait = _FIRST_WAIT
@@ -116,6 +117,17 @@ class Subscriber:
                     listener(message["data"])
                 except Exception:  # noqa: BLE001 - the listener's own; ours is to go on
                     _log.exception("store_listener_failed")
+
+
+def _end_if_cancelled() -> None:
+    """Raise the cancellation in whose place an error has come.
+
+    1. we are cancelled while we listen; 2. closing the connection finds it lost, and raises that
+    instead; 3. taken for a loss like any other, we would connect again and listen for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _log_failure(name: str, error: BaseException) -> None:
