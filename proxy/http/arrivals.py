@@ -53,7 +53,8 @@ class Answering:
         self.requested_at = requested_at
         self.received_at = clock.steady_wall()
         self._content = content
-        self._connection = connection
+        self._connection: Connection | None = connection
+        """None once it was given back: then it is another's."""
         self._give_back = give_back
         self._spoken_by = connection.protocol
         self._patience = patience
@@ -95,17 +96,19 @@ class Answering:
         return content.read_nowait() if complete else None
 
     def abort(self) -> None:
-        """Drop the connection; what has not been read is lost."""
+        """Drop the connection, if it is still ours; what has not been read is lost."""
         if self._sending is not None:
             self._sending.cancel()
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _ended(self) -> None:
         """Give the connection back; one that was still being written to is of no more use."""
         if self._sending is not None and not self._sending.done():
             self.abort()
-        else:
-            self._give_back(self._connection)
+        elif self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._give_back(connection)
 
 
 async def _arriving(content: aiohttp.StreamReader, patience: float) -> AsyncIterator[bytes]:

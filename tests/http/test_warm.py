@@ -66,6 +66,33 @@ async def test_what_is_in_hand_keeps_nobody_waiting(provider: Provider) -> None:
             assert await asyncio.wait_for(asked(client, other), 5) == b"ok"
 
 
+async def test_who_is_done_with_an_answer_has_no_say_in_its_connection(
+    provider: Provider,
+) -> None:
+    """A body that has come and is dropped unread: its connection has another's request by then."""
+    large = b"x" * 300_000
+
+    async def say(met: Met) -> None:
+        met.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(large), large))
+
+    provider.handler = say
+    async with opened(Pool()) as client:
+        dropped = await client.send(provider.outbound())
+        assert not isinstance(dropped, Failed)
+        body = dropped.body()
+        await anext(body)
+        [place] = client._warm._places.values()
+        await until(lambda: place.idle)
+        provider.handler = None
+        reading = asyncio.gather(asked(client, provider))
+        await until(lambda: not place.idle)
+        await body.aclose()
+        dropped.abort()
+        assert await reading == [b"ok"]
+
+    assert provider.connections == 1
+
+
 async def test_failures_leave_room(provider: Provider) -> None:
     """A connection that broke, or never came about, is wanted no more."""
 
