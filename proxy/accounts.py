@@ -108,7 +108,8 @@ class Accounts:
             detail=settlement.detail or plan.detail,
         )
         if isinstance(reply, Entry):
-            answer = self._presented(ask, reply, account, now)
+            again = kept is None or reply is kept  # else nobody is ever given the very same
+            answer = self._presented(ask, reply, account, now, again=again)
         else:
             answer = self._replied(ask, reply, account)
         rescued = settlement.verdict is Verdict.RESCUED
@@ -220,7 +221,9 @@ class Accounts:
             self._shown[upstream.name, endpoint.name] = shown
         return shown.own
 
-    def _presented(self, ask: Asked, entry: Entry, account: Account, now: float) -> Answer:
+    def _presented(
+        self, ask: Asked, entry: Entry, account: Account, now: float, *, again: bool = True
+    ) -> Answer:
         reply = present(entry, ask.request, now)
         upstream = ask.match.upstream
         if account.verdict is Verdict.RESCUED and not granted(ask.match.endpoint):
@@ -234,7 +237,7 @@ class Accounts:
             usage(reply.fields, upstream, account.levels),
             body,
             reply.encoding,
-            entry=entry if body is entry.body else None,
+            entry=entry if again and body is entry.body else None,
             no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
         )
 

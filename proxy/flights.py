@@ -95,11 +95,12 @@ class Flights(Generic[Landing]):
             raise RuntimeError("a flight is waited for only once it has begun")
         flight.callers += 1
         try:
-            async with asyncio.timeout(patience):
-                return await asyncio.shield(task)
-        except TimeoutError:
+            if not task.done():
+                await _done_or_late(task, patience)
+            if task.done():
+                return task.result()
             flight.pinned = flight.pinned or leave_running
-            return task.result() if _landed(task) else None
+            return None
         finally:
             flight._leave()  # noqa: SLF001 - the other half of Flight
             if flight.callers == 0 and not flight.sent and not flight.pinned:
@@ -121,5 +122,19 @@ class Flights(Generic[Landing]):
             del self._flights[flight.key]
 
 
-def _landed(task: "asyncio.Task[Any]") -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
+async def _done_or_late(task: "asyncio.Task[Any]", patience: float) -> None:
+    """Return when a task is done, or after so many seconds; being cancelled leaves it alone."""
+    loop = task.get_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(patience, wake)
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        task.remove_done_callback(wake)

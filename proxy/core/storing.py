@@ -36,6 +36,7 @@ CONNECTION: Final = frozenset(
         "http2-settings",
     }
 )  # fmt: skip
+_CONNECTION_AND_COOKIES: Final = CONNECTION | COOKIES
 UNREPLAYED: Final = frozenset(
     {"age", "content-length", "via", "alt-svc", "nel", "report-to", "strict-transport-security"}
 )
@@ -107,7 +108,9 @@ def unstored(endpoint: Endpoint, request: Request, fetched: Fetched, key: str) -
         received_at=fetched.received_at,
         initial_age=freshness.initial_age(endpoint.policy, fetched),
         lifetimes=Lifetimes(0.0),
-        request_fields=variants.selecting(reply.fields, request),
+        request_fields=variants.selecting(reply.fields, request)
+        if endpoint.policy is Policy.OBEY
+        else (),
     )
 
 
@@ -162,11 +165,10 @@ def flags(policy: Policy, fields: Fields) -> frozenset[str]:
 
 def passed_fields(policy: Policy, fields: Fields) -> Fields:
     """Return the fields that go to the client who asked: those of the connection go no further."""
-    named = {
-        token.strip().lower() for line in values(fields, "connection") for token in line.split(",")
-    }
-    cookies = frozenset() if policy is Policy.OBEY else COOKIES
-    return without(fields, CONNECTION | named | cookies)
+    dropped = CONNECTION if policy is Policy.OBEY else _CONNECTION_AND_COOKIES
+    if lines := values(fields, "connection"):
+        dropped = dropped | {token.strip().lower() for line in lines for token in line.split(",")}
+    return without(fields, dropped)
 
 
 def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fields:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from proxy.answer import Account, Problem
-from proxy.core.fields import Fields, values
+from proxy.core.fields import Fields, values, without
 from proxy.core.outbound import HOP_BY_HOP
 from proxy.core.spending import Level
 
@@ -53,9 +53,7 @@ def presentable(fields: Fields) -> Fields:
 def _less(fields: Fields, dropped: frozenset[str]) -> Fields:
     """Return `fields` without these, and without what Connection names."""
     named = connection_named(fields)
-    if named:
-        dropped |= named
-    return tuple([pair for pair in fields if pair[0].lower() not in dropped])
+    return without(fields, dropped | named if named else dropped)
 
 
 def cache_status(account: Account) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.model import Entry, Lifetimes
@@ -189,20 +191,14 @@ class Memory:
         for rare in (entry.lifetimes, entry.tags, entry.flags):
             if rare not in self._shared:
                 size += getsizeof(rare) + 2 * _TUPLE
-        compact = Entry(  # spelt out, since dataclasses.replace takes three times as long
-            entry.key,
-            entry.status,
-            self._share(entry.reason),
-            fields,
-            entry.body,
-            entry.encoding,
-            entry.requested_at,
-            entry.received_at,
-            entry.initial_age,
-            self._share(entry.lifetimes),
-            request_fields,
-            self._share(entry.tags),
-            self._share(entry.flags),
+        compact = replace(
+            entry,
+            reason=self._share(entry.reason),
+            fields=fields,
+            lifetimes=self._share(entry.lifetimes),
+            request_fields=request_fields,
+            tags=self._share(entry.tags),
+            flags=self._share(entry.flags),
         )
         return compact, _OBJECTS + getsizeof(entry.key) + len(entry.body) + size + more
 
