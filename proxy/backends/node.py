@@ -116,11 +116,17 @@ class Node:
         self.up = False
 
     def submit(
-        self, command: bytes, before: bytes = b"", text: Callable[[], bytes] | None = None
+        self,
+        command: bytes,
+        before: bytes = b"",
+        text: Callable[[], bytes] | None = None,
+        *,
+        behind: bool = False,
     ) -> "asyncio.Future[Any]":
         """Send a packed command, with another right `before` it whose reply nobody wants.
 
-        `text` gives the command that is sent instead where the server does not know its script.
+        `text` gives the command that is sent instead where the server does not know its script;
+        `behind`: nobody waits for it.
 
         Raises:
             BackendLostError: the server is not connected; nothing was sent.
@@ -134,7 +140,7 @@ class Node:
             pipe = self._roomiest()
         if before:
             pipe.submit(before)
-        return pipe.submit(command, text)
+        return pipe.submit(command, text, behind=behind)
 
     def _roomiest(self) -> Pipe:
         best = min(self._pipes, key=lambda pipe: pipe.backlog)

@@ -1,8 +1,9 @@
 """One connection to a Redis server, on which commands travel without waiting for each other.
 
 Rules
-- What is submitted in one tick of the loop leaves in one write; replies come in the order of the
-  commands (RESP2), so a queue of futures is all the bookkeeping there is, and no lock.
+- What is submitted in one tick of the loop leaves in one write, and what nobody waits for goes
+  along; replies come in the order of the commands (RESP2), so a queue of futures is all the
+  bookkeeping there is, and no lock.
 - Every command has the same deadline, so only the oldest is watched: when it is late, the
   connection is dropped and all that waits on it fails. Replies cannot be skipped, only awaited.
 - A late timer may only mean that this loop was busy: the oldest gets a second look.
@@ -20,6 +21,8 @@ from proxy.backends.errors import BackendError, BackendLostError, BackendReplyEr
 
 Argument: TypeAlias = bytes | str | int | float
 
+MOMENT = 0.001
+"""Seconds after which what nobody waits for leaves by itself."""
 _SECOND_LOOK = 0.02
 _NO_SCRIPT = "NOSCRIPT"
 _QUIET = 4
@@ -52,6 +55,9 @@ class Pipe(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
+        self._flushing = False
+        """What is outgoing leaves in this tick."""
+        self._later: asyncio.TimerHandle | None = None
         self._waiting: deque[_Waiting] = deque()
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -59,11 +65,13 @@ class Pipe(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
 
     def submit(
-        self, command: bytes, text: Callable[[], bytes] | None = None
+        self, command: bytes, text: Callable[[], bytes] | None = None, *, behind: bool = False
     ) -> "asyncio.Future[Any]":
         """Send a packed command with the others of this tick; return what its reply resolves.
 
         `text` gives the command that is sent instead where the server does not know its script.
+        `behind`: nobody waits for it, so it leaves with the next one that somebody waits for, or
+        after `MOMENT`.
 
         Raises:
             BackendLostError: the connection has ended.
@@ -73,6 +81,10 @@ class Pipe(asyncio.Protocol):
             raise BackendLostError(self._lost, sent=False)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._send(command, future, text)
+        if not behind:
+            self._flush_soon()
+        elif self._later is None:
+            self._later = self._loop.call_later(MOMENT, self._flush_late)
         return future
 
     def _send(
@@ -80,7 +92,6 @@ class Pipe(asyncio.Protocol):
     ) -> None:
         if not self._outgoing:
             self._deadline = self._loop.time() + self._timeout
-            self._loop.call_soon(self._flush)
         self._outgoing.append(command)
         size = len(command)
         self.backlog += size
@@ -106,8 +117,9 @@ class Pipe(asyncio.Protocol):
         if self._lost:
             return
         self._lost = reason
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._later):
+            if timer is not None:
+                timer.cancel()
         if self._transport is not None:
             self._transport.abort()
         self._outgoing.clear()
@@ -144,6 +156,7 @@ class Pipe(asyncio.Protocol):
                     future.set_result(reply)
                 elif text is not None and str(reply).startswith(_NO_SCRIPT):
                     self._send(text(), future, None)
+                    self._flush_soon()
                 else:
                     future.set_exception(self._translated(str(reply)))
         except (hiredis.ProtocolError, IndexError) as error:
@@ -157,7 +170,17 @@ class Pipe(asyncio.Protocol):
         if drained is not None and not drained.done() and not self._waiting:
             drained.set_result(None)
 
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush_late(self) -> None:
+        self._later = None
+        self._flush()
+
     def _flush(self) -> None:
+        self._flushing = False
         if self._transport is None or not self._outgoing:
             return
         self._transport.write(b"".join(self._outgoing))

@@ -128,7 +128,7 @@ class Redis:
     def begin(
         self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
     ) -> "asyncio.Future[Any]":
-        """Run a script as `evalsha` does, whether anyone awaits it or not.
+        """Run a script as `evalsha` does, though nobody waits for it.
 
         Raises:
             BackendLostError: not connected.
@@ -136,7 +136,7 @@ class Redis:
         """
         if self._node is None:
             return self._tasks.start(self._evalsha_routed(script, keys, args), "redis script")
-        return self._evalsha_there(self._node, script, keys, args)
+        return self._evalsha_there(self._node, script, keys, args, behind=True)
 
     async def each_server(self, *command: Argument) -> list[Any]:
         """Send a command without a key to every master; return the replies."""
@@ -169,12 +169,18 @@ class Redis:
 
     @staticmethod
     def _evalsha_there(
-        node: Node, script: Script, keys: Sequence[Argument], args: Sequence[Argument]
+        node: Node,
+        script: Script,
+        keys: Sequence[Argument],
+        args: Sequence[Argument],
+        *,
+        behind: bool = False,
     ) -> "asyncio.Future[Any]":
         def text() -> bytes:
             return packed(("EVAL", script.text, len(keys), *keys, *args))
 
-        return node.submit(packed(("EVALSHA", script.digest, len(keys), *keys, *args)), text=text)
+        command = packed(("EVALSHA", script.digest, len(keys), *keys, *args))
+        return node.submit(command, text=text, behind=behind)
 
     async def _evalsha_routed(
         self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]

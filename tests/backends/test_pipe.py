@@ -187,3 +187,28 @@ async def test_a_command_whose_caller_went_is_drained_too() -> None:
     wire.pipe.connection_lost(None)
 
     await asyncio.wait_for(draining, 60)
+
+
+async def test_what_nobody_waits_for_goes_along() -> None:
+    """It makes no write of its own where a command that somebody waits for follows."""
+    wire = Wire()
+    wire.pipe.submit(b"behind", behind=True)
+    await asyncio.sleep(0)
+    assert [] == wire.transport.written
+    wire.pipe.submit(PING)
+    await asyncio.sleep(0)
+
+    assert [b"behind" + PING] == wire.transport.written
+
+
+async def test_what_nobody_waits_for_leaves_after_a_moment() -> None:
+    """Two of them make one write, and have their replies."""
+    wire = Wire()
+    replies = [wire.pipe.submit(PING, behind=True) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while not wire.transport.written:  # noqa: ASYNC110 - the transport is a list
+            await asyncio.sleep(0)
+    wire.pipe.data_received(b"+PONG\r\n+PONG\r\n")
+
+    assert [PING * 2] == wire.transport.written
+    assert [b"PONG"] * 2 == await asyncio.gather(*replies)
