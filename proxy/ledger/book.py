@@ -220,9 +220,12 @@ class Book:
 
     def order(self, bill: Bill) -> Order:
         """Put a bill to the arithmetic, under a new receipt's id."""
-        charges = self.terms(bill).charges
+        return self.order_at(self.terms(bill))
+
+    def order_at(self, terms: Terms) -> Order:
+        """Put a bill to the arithmetic at its terms."""
         number = f"{self.spender}-{next(self._numbers):x}"
-        return Order(number, bill.answer_within, bill.urgent, charges)
+        return Order(number, terms.bill.answer_within, terms.bill.urgent, terms.charges)
 
     def ending(self, receipt: Receipt, settled: Settled) -> Ending:
         """Put a settlement to the arithmetic."""

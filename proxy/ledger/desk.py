@@ -77,8 +77,8 @@ class Desk(ABC):
 
     async def spend(self, bill: Bill) -> Granted | Denied:
         """Spend all that the bill names, or nothing."""
-        order = self.book.order(bill)
         terms = self.book.terms(bill)
+        order = self.book.order_at(terms)
         question = Spend(bill.upstream, order, terms.rules)
         try:
             decision, account, moment = await self._put(question)

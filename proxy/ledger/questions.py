@@ -81,7 +81,10 @@ def buckets(questions: Iterable[Question]) -> tuple[str, ...]:
 def joint(questions: Sequence[Question]) -> dict[str, Rule]:
     """Return the rules of all buckets that questions are about."""
     rules = questions[0].rules
-    if all(question.rules is rules for question in questions):  # of one bill, or of such as it
+    for question in questions:
+        if question.rules is not rules:
+            break
+    else:  # they are of one bill, or of such as it
         return rules
     return {bucket: rule for question in questions for bucket, rule in question.rules.items()}
 

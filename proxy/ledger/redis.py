@@ -17,7 +17,6 @@ import asyncio
 import errno
 import secrets
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from itertools import count as counter
 from pathlib import Path
 
@@ -60,8 +59,7 @@ _KNOWN_TO_ALL = SILENT + 2 * HEARTBEAT
 """Seconds after which every other spender has heard of a new one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
+class _Sight(msgspec.Struct, frozen=True):
     """A reading of the ledger's time, and when (boot-time clock) it was asked for and came."""
 
     now: float
@@ -115,6 +113,8 @@ class RedisLedger(Desk):
         self._wall = wall
         self._notes = None if notes is None else Notes(notes, wall)
         self._sights: dict[str, _Sight] = {}
+        self._named: dict[str, tuple[str, str]] = {}
+        """The keys of each upstream's counts."""
         self._shares: dict[str, Share] = {}
         self._gatherings: dict[str, Gathering[Question, Result]] = {}
         self._telling: dict[str, asyncio.Lock] = {}
@@ -253,8 +253,11 @@ class RedisLedger(Desk):
         return wire.Caller(self._name, latest, sight.known, epoch)
 
     def _keys(self, upstream: str) -> tuple[str, str]:
-        tag = f"{self._namespace}:{{{upstream}}}"
-        return f"{tag}:ledger", f"{tag}:receipts"
+        keys = self._named.get(upstream)
+        if keys is None:
+            tag = f"{self._namespace}:{{{upstream}}}"
+            keys = self._named[upstream] = (f"{tag}:ledger", f"{tag}:receipts")
+        return keys
 
     async def _beat(self) -> None:
         """Renew our leases, and keep what we see fresh, where nothing else is asked."""

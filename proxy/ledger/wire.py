@@ -1,7 +1,7 @@
 """How questions and answers travel to the Lua script and back; see the head of `spend.lua`."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -15,7 +15,14 @@ from proxy.ledger.questions import Adjust, Look, Part, Prune, Question, Settle, 
 SCRIPT = Script(Path(__file__).with_name("spend.lua").read_text(encoding="utf-8"))
 
 _encode = msgspec.msgpack.Encoder().encode
-_read_decisions = msgspec.msgpack.Decoder(tuple[float, float, list[list[Any]]]).decode
+
+
+class _Undecided(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The question was not one that is decided."""
+
+
+_Decisions: TypeAlias = list[Booked | Held | Short | _Undecided]
+_read_decisions = msgspec.msgpack.Decoder(tuple[float, float, _Decisions]).decode
 _read_any = msgspec.msgpack.Decoder().decode
 read_head = msgspec.msgpack.Decoder(Head).decode
 read_count = msgspec.msgpack.Decoder(Count).decode
@@ -91,19 +98,7 @@ def reply(
             return [], Account(), Moment(now, wall)
         head = read_head(packed[1])
         counts = dict(zip(rules, map(read_count, packed[2:]), strict=True))
-        decided = [_decision(each) for each in decisions]
     except (msgspec.DecodeError, ValueError, IndexError, TypeError) as error:
         raise BackendCorruptError(f"the ledger's reply: {error}") from error
+    decided = [None if isinstance(each, _Undecided) else each for each in decisions]
     return decided, Account(head, counts), Moment(now, wall, head.offset)
-
-
-def _decision(packed: list[Any]) -> Decision | None:
-    match packed:
-        case [0, until, probe]:
-            return Booked(float(until), bool(probe))
-        case [1, until]:
-            return Held(float(until))
-        case [2, index]:
-            return Short(int(index))
-        case _:
-            return None
