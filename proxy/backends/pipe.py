@@ -40,6 +40,11 @@ def packed(command: tuple[Argument, ...]) -> bytes:
     return bytes(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub forbids bytes
 
 
+def bulk(argument: bytes) -> bytes:
+    """Return one argument as it goes over the wire: joined by hand they cost half of `packed`."""
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
 class Pipe(asyncio.Protocol):
     """A connection and the futures that wait on it."""
 

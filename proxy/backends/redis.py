@@ -12,7 +12,7 @@ Rules
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha1
 from time import perf_counter
 from typing import Any
@@ -23,23 +23,29 @@ from proxy.backends.cluster import Cluster
 from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendLostError, BackendReplyError
 from proxy.backends.node import Node, Place, anything, master_only
-from proxy.backends.pipe import Argument, packed
+from proxy.backends.pipe import Argument, bulk, packed
 from proxy.tasks import Tasks
 
+_GET = b"*2\r\n" + bulk(b"GET")
 _KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
-_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
     """A Lua script, and the digest under which a server remembers it."""
 
-    text: str
-    digest: str = field(init=False)
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self._named = bulk(b"EVALSHA") + bulk(self.digest.encode())
+        self._whole = bulk(b"EVAL") + bulk(text.encode())
 
-    def __post_init__(self) -> None:
-        digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-        object.__setattr__(self, "digest", digest)
+    def head(self, arguments: int) -> bytes:
+        """Return what a call with one key and so many arguments begins with, packed."""
+        return b"*%d\r\n%b%b" % (4 + arguments, self._named, bulk(b"1"))
+
+    def whole(self, call: bytes) -> bytes:
+        """Return a packed call with the text in place of the digest."""
+        return call.replace(self._named, self._whole, 1)
 
 
 class Redis:
@@ -102,6 +108,13 @@ class Redis:
         await self._tasks.close(self._options.timeout)
         await self._route.close()
 
+    def get(self, key: str) -> Awaitable[Any]:
+        """Send GET, as `execute` does."""
+        name = key.encode()
+        if self._node is not None:
+            return self._node.submit(_GET + bulk(name))
+        return self._routed(("GET", name))
+
     def execute(self, *command: Argument) -> Awaitable[Any]:
         """Send one command; awaiting gives its reply. In a cluster, its first key says where to.
 
@@ -115,28 +128,31 @@ class Redis:
         return self._routed(command)
 
     def evalsha(
-        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
+        self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()
     ) -> Awaitable[Any]:
         """Run a script by its digest; a server that does not know it gets its text.
 
         In a cluster all keys must share a hash tag. Raises what `execute` raises.
         """
-        if self._node is None:
-            return self._evalsha_routed(script, keys, args)
-        return self._evalsha_there(self._node, script, keys, args)
+        call = packed(("EVALSHA", script.digest, len(keys), *keys, *args))
+        return self.run(script, keys[0].encode(), call)
 
-    def begin(
-        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()
-    ) -> "asyncio.Future[Any]":
-        """Run a script as `evalsha` does, though nobody waits for it.
+    def run(self, script: Script, key: bytes, call: bytes) -> Awaitable[Any]:
+        """Run a script as `evalsha` does; the call is packed already, and `key` its first."""
+        if self._node is None:
+            return self._run_routed(script, key, call)
+        return self._node.submit(call, text=partial(script.whole, call))
+
+    def begin(self, script: Script, key: bytes, call: bytes) -> "asyncio.Future[Any]":
+        """Run a script as `run` does, though nobody waits for it.
 
         Raises:
             BackendLostError: not connected.
 
         """
         if self._node is None:
-            return self._tasks.start(self._evalsha_routed(script, keys, args), "redis script")
-        return self._evalsha_there(self._node, script, keys, args, behind=True)
+            return self._tasks.start(self._run_routed(script, key, call), "redis script")
+        return self._node.submit(call, text=partial(script.whole, call), behind=True)
 
     async def each_server(self, *command: Argument) -> list[Any]:
         """Send a command without a key to every master; return the replies."""
@@ -167,37 +183,21 @@ class Redis:
         assert route is not None  # noqa: S101 - the constructor made one of them
         return route
 
-    @staticmethod
-    def _evalsha_there(
-        node: Node,
-        script: Script,
-        keys: Sequence[Argument],
-        args: Sequence[Argument],
-        *,
-        behind: bool = False,
-    ) -> "asyncio.Future[Any]":
-        def text() -> bytes:
-            return packed(("EVAL", script.text, len(keys), *keys, *args))
-
-        command = packed(("EVALSHA", script.digest, len(keys), *keys, *args))
-        return node.submit(command, text=text, behind=behind)
-
-    async def _evalsha_routed(
-        self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]
-    ) -> Any:
+    async def _run_routed(self, script: Script, key: bytes, call: bytes) -> Any:
+        assert self._cluster is not None  # noqa: S101 - the caller has looked
         try:
-            return await self.execute("EVALSHA", script.digest, len(keys), *keys, *args)
+            return await self._cluster.submit(call, key)
         except BackendReplyError as error:
             if error.code != "NOSCRIPT":
                 raise
-        return await self.execute("EVAL", script.text, len(keys), *keys, *args)
+        return await self._cluster.submit(script.whole(call), key)
 
     async def _routed(self, command: tuple[Argument, ...]) -> Any:
         assert self._cluster is not None  # noqa: S101 - the caller has looked
         name = str(command[0]).upper()
         if name in _KEYLESS:
             return await self._cluster.submit_each(packed(command))[0]
-        key = command[3 if name in _SCRIPTS else 1]
+        key = command[1]
         return await self._cluster.submit(
             packed(command), key if isinstance(key, bytes) else str(key).encode()
         )

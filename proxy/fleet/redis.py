@@ -45,6 +45,7 @@ from typing import Any, Final
 import structlog
 
 from proxy.backends.errors import BackendError, BackendReplyError
+from proxy.backends.pipe import bulk
 from proxy.backends.redis import Redis, Script
 from proxy.core.landings import NONE, Ending, Landed
 from proxy.tasks import Tasks
@@ -62,15 +63,15 @@ _ASK: Final = Script(
     """
     local led, landed = unpack(redis.call('HMGET', KEYS[1], 'led', 'landed'))
     if led then
-        redis.call('HSET', KEYS[1], '>' .. ARGV[3], '')
+        redis.call('HSET', KEYS[1], '>' .. ARGV[4], '')
         return {'follow', redis.call('PTTL', KEYS[1])}
     end
-    if landed and landed ~= ARGV[4] then
+    if landed and landed ~= ARGV[2] then
         return {'landed', landed}
     end
     redis.call('DEL', KEYS[1])
     redis.call('HSET', KEYS[1], 'led', ARGV[1])
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
     return {'lead'}
     """
 )
@@ -91,17 +92,20 @@ _LAND: Final = Script(
     local fields = redis.call('HKEYS', KEYS[1])
     redis.call('DEL', KEYS[1])
     if ARGV[4] ~= '0' then
-        redis.call('HSET', KEYS[1], 'landed', ARGV[3])
+        redis.call('HSET', KEYS[1], 'landed', ARGV[2])
         redis.call('PEXPIRE', KEYS[1], ARGV[4])
     end
+    local message = ARGV[3] .. ' ' .. ARGV[2] .. ' ' .. string.sub(KEYS[1], ARGV[5] + 1)
     for _, field in ipairs(fields) do
         if string.sub(field, 1, 1) == '>' then
-            redis.pcall('PUBLISH', string.sub(field, 2), ARGV[2])
+            redis.pcall('PUBLISH', string.sub(field, 2), message)
         end
     end
     return 1
     """
 )
+_ASK_HEAD: Final = _ASK.head(4)
+_LAND_HEAD: Final = _LAND.head(5)
 
 
 class RedisLead:
@@ -130,10 +134,18 @@ class RedisFleet:
         self.lease = lease
         self.tasks = Tasks(_stumbled)
         self._redis = redis
-        self._prefix = f"{namespace}:@flight:"
+        self._prefix = f"{namespace}:@lead:"
         self._name = secrets.token_hex(8)
         self._channel = f"{namespace}:@landings:{self._name}"
         self._numbers = counter(1)
+        self._ask_tail = bulk(b"%d" % _milliseconds(lease)) + bulk(self._channel.encode())
+        self._land_tails = {
+            ending: bulk(ending.value.encode())
+            + bulk(b"%d" % _milliseconds(REMEMBERED if ending is Ending.STORED else 0.0))
+            + bulk(b"%d" % len(self._prefix.encode()))
+            for ending in Ending
+        }
+        """What is said of each kind of landing."""
         self._leads: dict[str, RedisLead] = {}
         """Those that are renewed, by their tokens."""
         self._following: dict[str, set[asyncio.Future[Landed]]] = {}
@@ -180,9 +192,10 @@ class RedisFleet:
     ) -> RedisLead | Landed | float | None:
         """Ask for the lead; seconds are how long to wait for whoever has it."""
         token = f"{self._name}-{next(self._numbers):x}"
-        arguments = (token, _milliseconds(self.lease), self._channel, repr(known))
+        name = (self._prefix + key).encode()
+        call = (_ASK_HEAD, bulk(name), bulk(token.encode()), bulk(_stamped(known)), self._ask_tail)
         try:
-            said = await self._redis.evalsha(_ASK, (self._prefix + key,), arguments)
+            said = await self._redis.run(_ASK, name, b"".join(call))
         except asyncio.CancelledError:  # it may have been given what nobody wants any more
             self.land(key, token, Ending.FAILED, NONE)
             raise
@@ -195,7 +208,7 @@ class RedisFleet:
                 self._leads[token] = lead
                 return lead
             case [b"landed", stamp]:
-                return Landed(Ending.STORED, float(stamp), awaited=inherited)
+                return Landed(Ending.STORED, _stamp(stamp), awaited=inherited)
             case [b"follow", left]:
                 return min(max(1, int(left)) / 1000, self.lease)
         raise TypeError(f"the script does not say {said!r}")
@@ -206,9 +219,8 @@ class RedisFleet:
         """Tell who follows, and give up the lease, if it is ours still; said once it is told."""
         self._leads.pop(token, None)
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        remembered = REMEMBERED if ending is Ending.STORED else 0.0
-        message = f"{ending} {stamp!r} {key}"
-        arguments = (token, message, repr(stamp), _milliseconds(remembered))
+        name, tail = (self._prefix + key).encode(), self._land_tails[ending]
+        call = (_LAND_HEAD, bulk(name), bulk(token.encode()), bulk(_stamped(stamp)), tail)
 
         def heard(landing: "asyncio.Future[Any]") -> None:
             error = None if landing.cancelled() else landing.exception()
@@ -218,7 +230,7 @@ class RedisFleet:
                 told.set_result(None)
 
         try:
-            self._redis.begin(_LAND, (self._prefix + key,), arguments).add_done_callback(heard)
+            self._redis.begin(_LAND, name, b"".join(call)).add_done_callback(heard)
         except BackendError as error:
             self._note(error)
             told.set_result(None)
@@ -264,9 +276,9 @@ class RedisFleet:
 
     def _told(self, message: bytes) -> None:
         """Wake who follows (called by the subscription)."""
-        ending, stamp, key = message.decode().split(" ", 2)
-        landed = Landed(Ending(ending), float(stamp))
-        for heard in self._following.get(key, ()):
+        ending, stamp, key = message.split(b" ", 2)
+        landed = Landed(Ending(ending.decode()), _stamp(stamp))
+        for heard in self._following.get(key.decode(), ()):
             if not heard.done():
                 heard.set_result(landed)
 
@@ -292,6 +304,15 @@ async def _within(heard: "asyncio.Future[Landed]", seconds: float, until: float)
         if time() >= until:
             raise
         return None
+
+
+def _stamped(stamp: float) -> bytes:
+    """Return a stamp as it is told: exact, as scripts compare it, and without its digits' cost."""
+    return stamp.hex().encode()
+
+
+def _stamp(told: bytes) -> float:
+    return float.fromhex(told.decode())
 
 
 def _milliseconds(seconds: float) -> int:

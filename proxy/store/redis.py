@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendReplyError
+from proxy.backends.pipe import bulk
 from proxy.backends.redis import Redis, Script
 from proxy.core.model import Entry
 from proxy.store import codec
@@ -34,6 +35,7 @@ _PUT: Final = Script(
     return 1
     """
 )
+_PUT_HEAD: Final = _PUT.head(3)
 _MOST_KEEP: Final = 10 * 365 * 86400.0
 """Seconds; Redis refuses times to live that overflow."""
 
@@ -80,7 +82,7 @@ class RedisStore:
         started = perf_counter()
         value, error = None, None
         try:
-            value = await self._redis.execute("GET", self._prefix + key)
+            value = await self._redis.get(self._prefix + key)
         except BackendError as lost:
             error = lost
         finally:
@@ -113,10 +115,12 @@ class RedisStore:
             if not done.done():
                 done.set_result(None)
 
-        milliseconds = max(1, round(min(keep, _MOST_KEEP) * 1000))
-        arguments = (value, milliseconds, f"{self._now():.3f}")
+        name = (self._prefix + key).encode()
+        milliseconds = b"%d" % max(1, round(min(keep, _MOST_KEEP) * 1000))
+        now = b"%.3f" % self._now()
+        call = (_PUT_HEAD, bulk(name), bulk(value), bulk(milliseconds), bulk(now))
         try:
-            self._redis.begin(_PUT, (self._prefix + key,), arguments).add_done_callback(stored)
+            self._redis.begin(_PUT, name, b"".join(call)).add_done_callback(stored)
         except BackendError as lost:
             self._operations.ended("put", started, lost)
             done.set_result(None)

@@ -12,7 +12,7 @@ from proxy.fleet.redis import RedisFleet, RedisLead
 from tests.fixtures.redis import RedisCluster, RedisServer, awaited, patient
 
 KEY = "coingecko:price:?ids=bitcoin"
-LEASE = "quota-proxy:@flight:" + KEY
+LEASE = "quota-proxy:@lead:" + KEY
 SOON = 60.0
 """Seconds within which what must come comes."""
 

@@ -73,7 +73,7 @@ async def test_a_leader_that_is_killed_is_succeeded_by_one(
 
     async def followed() -> bool:
         with redis_server.client() as client:
-            leases = client.keys("*@flight:*")
+            leases = client.keys("*@lead:*")
             return len(leases) == 1 and client.hlen(leases[0]) == INSTANCES
 
     first = asyncio.gather(crowd(proxies, PATHS["coingecko"], 1))  # at the first door
