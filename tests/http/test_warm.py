@@ -70,9 +70,13 @@ async def test_who_is_done_with_an_answer_has_no_say_in_its_connection(
     provider: Provider,
 ) -> None:
     """A body that has come and is dropped unread: its connection has another's request by then."""
-    large = b"x" * 300_000
+    large, gate = b"x" * 300_000, asyncio.Event()
 
     async def say(met: Met) -> None:
+        if met.number == 2:
+            await gate.wait()
+            met.writer.write(OK)
+            return
         met.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(large), large))
 
     provider.handler = say
@@ -83,11 +87,11 @@ async def test_who_is_done_with_an_answer_has_no_say_in_its_connection(
         await anext(body)
         [place] = client._warm._places.values()
         await until(lambda: place.idle)
-        provider.handler = None
         reading = asyncio.gather(asked(client, provider))
-        await until(lambda: not place.idle)
+        await until(lambda: len(provider.asked) == 2)
         await body.aclose()
         dropped.abort()
+        gate.set()
         assert await reading == [b"ok"]
 
     assert provider.connections == 1
