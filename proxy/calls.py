@@ -164,12 +164,17 @@ class Calls:
         needed = reads_body(upstream, call.match.endpoint, exchange.status)
         if not needed:
             self._note(call, receipt, exchange)
-        bound = call.buffer_unknown if exchange.content_length is None else call.buffer
+        length = exchange.content_length
+        bound = call.buffer_unknown if length is None else call.buffer
         if upstream.rewrite_links or needed:
             bound = max(bound, CLEANED if upstream.rewrite_links else OFF_LOOP)
         whole = exchange.arrived()
         if whole is not None and len(whole) <= bound:
             return await self._heard(call, receipt, exchange, whole, needed=needed)
+        if whole is None and length is not None and length <= min(bound, self._memory.floor):
+            # Nobody can join in its middle, and it may be held whatever else is: no pump for it.
+            read = await _read_whole(exchange)
+            return await self._heard(call, receipt, exchange, read, needed=needed)
         cleans = CLEANED if upstream.rewrite_links else 0
         arrival = Arrival(exchange, max(call.keep, cleans), self._memory)
         if whole is not None:
@@ -284,6 +289,20 @@ def _observation(call: Call, result: Answered | Failed | None, duration: float) 
         own_credentials=call.own_credentials,
         client=call.patience.client.name,
     )
+
+
+async def _read_whole(exchange: Exchange) -> bytes | Failed:
+    """Return the body once all of it has come; who goes before that drops the connection."""
+    ended = False
+    try:
+        whole = b"".join([chunk async for chunk in exchange.body()])
+        ended = True
+    except BrokenExchangeError as error:
+        return Failed(error.failure, sent=True, detail=error.detail)
+    finally:
+        if not ended:
+            exchange.abort()
+    return whole
 
 
 async def _taken(

@@ -161,6 +161,20 @@ async def test_a_caller_that_goes_leaves_no_connection_behind(house: House) -> N
     assert house.provider.exchanges[-1].aborted
 
 
+async def test_a_caller_that_goes_within_a_short_body_drops_it(house: House) -> None:
+    """What says that it is short is read by the call itself, and by nobody after it."""
+    half = Response(parts=(b"ab", b"cd"), pause=asyncio.Event())
+    house.provider.answers = deque([half])
+    making = asyncio.get_running_loop().create_task(house.calls.make(call(), lambda: None))
+    await half.reached.wait()
+    making.cancel()
+    await asyncio.gather(making, return_exceptions=True)
+    await house.settle_down()
+
+    assert house.provider.exchanges[-1].aborted
+    assert [True] == [settled.answered for settled in house.ledger.settled]
+
+
 async def test_a_call_that_lost_its_caller_is_observed(house: House) -> None:
     """It went to the provider and was paid for, so it counts."""
     gate = asyncio.Event()

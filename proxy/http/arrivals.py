@@ -19,8 +19,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from proxy import clock
 from proxy.core.fields import Fields, values
 from proxy.core.model import Failure
+from proxy.http.deadlines import Deadlines
 from proxy.http.fields import end_to_end
 from proxy.http.heads import decoded
+from proxy.http.whole_answers import PlainHead
 from proxy.ports import BrokenExchangeError
 
 PROGRESS: Final = 64 * 1024
@@ -32,10 +34,11 @@ class Answering:
 
     def __init__(
         self,
-        message: RawResponseMessage,
+        head: PlainHead,
         content: aiohttp.StreamReader,
         connection: Connection,
         give_back: Callable[[Connection], None],
+        deadlines: Deadlines,
         *,
         patience: float,
         requested_at: float,
@@ -45,11 +48,10 @@ class Answering:
 
         `give_back` takes the connection once the answer has ended.
         """
-        fields = decoded(message.raw_headers)
-        self.status = message.code
-        self.reason = message.reason or ""
-        self.fields = end_to_end(fields)
-        self.content_length = content_length(fields)
+        self.status = head.status
+        self.reason = head.reason
+        self.fields = head.fields
+        self.content_length = head.content_length
         self.requested_at = requested_at
         self.received_at = clock.steady_wall()
         self._content = content
@@ -57,6 +59,7 @@ class Answering:
         """None once it was given back: then it is another's."""
         self._give_back = give_back
         self._spoken_by = connection.protocol
+        self._deadlines = deadlines
         self._patience = patience
         self._sending = sending
         content.on_eof(self._ended)
@@ -76,7 +79,7 @@ class Answering:
         whole_came = False
         try:
             with _noticing_the_end(self._spoken_by, content):
-                async for chunk in _arriving(content, self._patience):
+                async for chunk in self._arriving():
                     yield chunk
             whole_came = True
         except TimeoutError:
@@ -88,6 +91,24 @@ class Answering:
         finally:
             if not whole_came:
                 self.abort()
+
+    async def _arriving(self) -> AsyncIterator[bytes]:
+        """Yield what comes, while it comes fast enough; TimeoutError when it does not."""
+        content, deadlines = self._content, self._deadlines
+        now = asyncio.get_running_loop().time
+        waited, received = 0.0, 0
+        while True:
+            began = now()
+            deadlines.set(content, began + self._patience + received / PROGRESS - waited)
+            try:
+                chunk = await content.readany()
+            finally:
+                deadlines.clear(content)
+            if not chunk:
+                return
+            waited += now() - began
+            received += len(chunk)
+            yield chunk
 
     def arrived(self) -> bytes | None:
         """Return the whole body where all of it came with the head; None: read `body`."""
@@ -111,19 +132,11 @@ class Answering:
             self._give_back(connection)
 
 
-async def _arriving(content: aiohttp.StreamReader, patience: float) -> AsyncIterator[bytes]:
-    """Yield what comes, while it comes fast enough; TimeoutError when it does not."""
-    now = asyncio.get_running_loop().time
-    waited, received = 0.0, 0
-    while True:
-        began = now()
-        async with asyncio.timeout(patience + received / PROGRESS - waited):
-            chunk = await content.readany()
-        if not chunk:
-            return
-        waited += now() - began
-        received += len(chunk)
-        yield chunk
+def parsed_head(message: RawResponseMessage) -> PlainHead:
+    """Return a head that aiohttp's parser has read."""
+    fields = decoded(message.raw_headers)
+    reason = message.reason or ""
+    return PlainHead(message.code, reason, end_to_end(fields), content_length(fields), b"")
 
 
 @contextlib.contextmanager

@@ -29,17 +29,16 @@ from yarl import URL
 from proxy import clock
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
-from proxy.http.arrivals import Answering
+from proxy.http.arrivals import Answering, parsed_head
 from proxy.http.deadlines import Deadlines
 from proxy.http.departures import declared_length, request_head, send_body, sendable
 from proxy.http.heads import decoded
-from proxy.http.private_names import OpenResponses, frame
+from proxy.http.private_names import AHEAD, OpenResponses, frame
 from proxy.http.warm import Pool, Warm
-from proxy.http.whole_answers import WholeAnswer
+from proxy.http.whole_answers import PlainHead, WholeAnswer
 from proxy.ports import Exchange, Outbound
 
 _MAX_LINE: Final = 64 * 1024
-_CHUNK: Final = 128 * 1024
 _INTERIM: Final = range(102, 200)
 _FINAL: Final = 200
 
@@ -137,13 +136,16 @@ class _Passage:
                 route.place.give_back(connection)
                 return answering
             message, content = came
-            if (lie := _framing_lie(message)) is not None:
-                return Failed(Failure.PROTOCOL, sent=True, detail=lie)
+            if not isinstance(message, PlainHead):
+                if (lie := _framing_lie(message)) is not None:
+                    return Failed(Failure.PROTOCOL, sent=True, detail=lie)
+                message = parsed_head(message)
             answering = Answering(
                 message,
                 content,
                 connection,
                 route.place.give_back,
+                self._deadlines,
                 patience=self._outbound.timeout,
                 requested_at=requested_at,
                 sending=self._sending,
@@ -212,15 +214,18 @@ class _Passage:
             if isinstance(came, WholeAnswer):
                 return came
             began: _Began = came
-            code = began[0].code
+            message = began[0]
+            if isinstance(message, PlainHead):
+                return began
+            code = message.code
             if code >= _FINAL or code not in {100, *_INTERIM}:
                 return began
             if inform is not None and code in _INTERIM:
                 async with asyncio.timeout_at(self.due):
-                    await inform(code, decoded(began[0].raw_headers))
+                    await inform(code, decoded(message.raw_headers))
 
 
-_Began: TypeAlias = tuple[RawResponseMessage, aiohttp.StreamReader]
+_Began: TypeAlias = tuple[RawResponseMessage | PlainHead, aiohttp.StreamReader]
 
 
 def _parse(protocol: ResponseHandler, *, bodiless: bool) -> None:
@@ -229,7 +234,7 @@ def _parse(protocol: ResponseHandler, *, bodiless: bool) -> None:
         skip_payload=bodiless,
         read_until_eof=True,
         auto_decompress=False,
-        read_bufsize=_CHUNK,
+        read_bufsize=AHEAD,
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
         max_headers=256,

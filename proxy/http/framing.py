@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from aiohttp.http_exceptions import ContentLengthError
+
 Parsed_co = TypeVar("Parsed_co", covariant=True)
 
 _BEGINS: Final = b"HTTP/"
@@ -44,6 +46,53 @@ class Parser(Protocol[Parsed_co]):
     def pause_reading(self) -> None:
         """Hold back what is parsed until more is fed."""
         ...
+
+
+class Content(Protocol):
+    """Where a body goes."""
+
+    def feed_data(self, data: bytes) -> object:
+        """Take octets of the body."""
+        ...
+
+    def feed_eof(self) -> None:
+        """Note that the body has come whole."""
+        ...
+
+
+class Counted:
+    """In place of a parser: a body of so many octets, and no octet more."""
+
+    def __init__(self, content: Content, length: int, on_excess: Callable[[], None]) -> None:
+        """Take where the body goes, how long it is, and what ends the connection."""
+        self._content = content
+        self._left = length
+        self._on_excess = on_excess
+
+    def feed_data(self, data: bytes) -> tuple[tuple[()], bool, bytes]:
+        """Take octets in; return, as a parser does, what they complete: no head."""
+        part = data[: self._left]
+        if len(data) > len(part):
+            self._on_excess()
+        if part:
+            self._left -= len(part)
+            self._content.feed_data(part)
+            if not self._left:
+                self._content.feed_eof()
+        return (), False, b""
+
+    def feed_eof(self) -> None:
+        """Take the end of the connection.
+
+        Raises:
+            ContentLengthError: it came before the end of the body.
+
+        """
+        if self._left:
+            raise ContentLengthError(f"{self._left} octets of the body did not come")
+
+    def pause_reading(self) -> None:
+        """Do nothing: what has come has been passed on."""
 
 
 class Framed(Parser[Parsed_co]):

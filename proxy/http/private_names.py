@@ -15,9 +15,9 @@ all names in `_FOR_SHORT`
     what `data_received` of aiohttp does itself, done here so that a hit can be answered before its
     loop wakes, or before anything is parsed. Without any of them `SHORT` is False: every request
     goes the ordinary way, through aiohttp's loop, and the accelerator is off.
-`ResponseHandler._parser`
-    wrapped, so that it is fed one answer and no octet more (`framing`). Without it aiohttp refuses
-    answers whose framing lies, which is safe as well.
+`ResponseHandler._parser` and `_payload`
+    wrapped, so that it is fed one answer and no octet more (`framing`); or in its place what counts
+    the octets of a body. Without it aiohttp refuses answers whose framing lies, which is safe too.
 `BaseConnector._factory`
     what makes the protocol of a new connection to an upstream: here one that reads plain answers
     itself (`whole_answers`). Without it aiohttp's parser reads all of them.
@@ -39,10 +39,13 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.http.framing import Framed
-from proxy.http.whole_answers import whole_answer
+from proxy.http.framing import Counted, Framed
+from proxy.http.whole_answers import PlainHead, whole_answer
 
 Parsed: TypeAlias = Sequence[tuple[RawRequestMessage, StreamReader]]
+
+AHEAD: Final = 128 * 1024
+"""Bytes of a body that are taken in before its reader has asked for them (twice, at the most)."""
 
 _FOR_SHORT: Final = (
     "_waiter",
@@ -189,7 +192,7 @@ class OpenResponses(ResponseHandler):
         return bool(self._poll.poll(0))
 
     def expect(self, parse: "Parse", *, bodiless: bool) -> None:
-        """Await an answer: `read` gives it as a `WholeAnswer`, or as aiohttp does after `parse`."""
+        """Await an answer: `read` gives it whole, or as it does after `parse`, its head plain."""
         self._parser = None
         self._parse, self._bodiless = parse, bodiless
 
@@ -199,11 +202,23 @@ class OpenResponses(ResponseHandler):
         if parse is not None:
             self._parse = None
             answer: Any = whole_answer(data, bodiless=self._bodiless)
+            if type(answer) is PlainHead:
+                self._begin(answer)
+                return
             if answer is not None:
                 self.feed_data(answer, 0)
                 return
             parse(self, bodiless=self._bodiless)
         super().data_received(data)
+
+    def _begin(self, head: PlainHead) -> None:
+        """Take the rest of a body in that says how long it is."""
+        content = StreamReader(self, AHEAD, loop=self._loop)
+        counted: Any = Counted(content, head.content_length or 0, self.force_close)
+        began: Any = (head, content)
+        self._parser, self._payload = counted, content
+        self.feed_data(began, 0)
+        counted.feed_data(head.whole)
 
 
 def open_responses(connector: BaseConnector) -> None:

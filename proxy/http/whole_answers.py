@@ -4,8 +4,9 @@ One chunk of octets, and in it: a final status line of HTTP/1.1 with its reason 
 lines as RFC 9112 section 5 has them (no folding, no blank before the colon), one Content-Length,
 and just so many octets behind the head; or chunks (section 7.1) without extensions and trailers, to
 the last; or nothing, where the status or a HEAD says that there is no body. Of the connection no
-more is said than that it is kept. All else is aiohttp's parser's to read, from the first octet on:
-what is cut, interim, longer than it says, or no HTTP.
+more is said than that it is kept. Of a body that says its length the rest may still be to come: it
+needs no parser either. All else is aiohttp's parser's to read, from the first octet on: what is cut
+within its head or its chunks, interim, longer than it says, or no HTTP.
 
 Lines come again from answer to answer, so what was read of short ones is remembered.
 """
@@ -40,14 +41,21 @@ _BODILESS: Final = frozenset({204, 304})
 _NOT_PLAIN: Final = (HOP_BY_HOP - {"connection", "keep-alive"}) | {"sec-websocket-key1"}
 
 
-class WholeAnswer(Struct):
-    """An answer all of which has come; `proxy.ports.Exchange`."""
+class PlainHead(Struct):
+    """The head of an answer, and what came with it of the body."""
 
     status: int
     reason: str
     fields: Fields
+    """End-to-end fields only."""
     content_length: int | None
     whole: bytes
+    """All of the body, or its beginning."""
+
+
+class WholeAnswer(PlainHead):
+    """An answer all of which has come; `proxy.ports.Exchange`."""
+
     requested_at: float = 0.0
     received_at: float = 0.0
 
@@ -64,10 +72,10 @@ class WholeAnswer(Struct):
         """Do nothing: its connection has gone back already."""
 
 
-def whole_answer(data: bytes, *, bodiless: bool) -> WholeAnswer | None:
-    """Return the answer that these octets are, if they are a plain one and nothing else.
+def whole_answer(data: bytes, *, bodiless: bool) -> WholeAnswer | PlainHead | None:
+    """Return the plain answer that these octets are, or its head where more of the body follows.
 
-    `bodiless`: the request was a HEAD.
+    None: they are no plain answer, or more than one. `bodiless`: the request was a HEAD.
     """
     end = data.find(_HEAD_END, 0, _LONGEST_HEAD)
     lines = data[:end].split(b"\r\n") if end >= 0 else ()
@@ -84,13 +92,16 @@ def whole_answer(data: bytes, *, bodiless: bool) -> WholeAnswer | None:
             return None
         elif type(field) is int:
             length = field
-    body: bytes | None = data[end + len(_HEAD_END) :]
     empty = status[0] in _BODILESS or (bodiless and length is not None)
     if length == _CHUNKED:
-        body, length = (None if empty else _joined(data, end + len(_HEAD_END))), None
-    elif body is not None and len(body) != (0 if empty else length):
+        joined = None if empty else _joined(data, end + len(_HEAD_END))
+        return None if joined is None else WholeAnswer(*status, tuple(fields), None, joined)
+    body = data[end + len(_HEAD_END) :]
+    expected = 0 if empty else length
+    if expected is None or len(body) > expected:
         return None
-    return None if body is None else WholeAnswer(*status, tuple(fields), length, body)
+    kind = WholeAnswer if len(body) == expected else PlainHead
+    return kind(*status, tuple(fields), length, body)
 
 
 def _joined(data: bytes, at: int) -> bytes | None:

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
+from proxy.http.arrivals import Answering
 from proxy.http.client import Client
 from proxy.ports import BrokenExchangeError, Outbound
 from tests.http.conftest import until
@@ -169,6 +170,28 @@ async def test_an_endless_body_is_not_held(provider: Provider, client: Client) -
             break
     exchange.abort()
     await until(provider.asked[0].writer.is_closing)
+
+
+async def test_a_long_body_that_says_its_length_is_held_back(
+    provider: Provider, client: Client
+) -> None:
+    """No more of it is taken in than a little ahead of its reader; all of it comes in the end."""
+    size = 30_000_000
+
+    async def say(met: Met) -> None:
+        met.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(size // 100_000):
+            met.writer.write(bytes(100_000))
+            await met.writer.drain()
+
+    provider.handler = say
+    exchange = await client.send(provider.outbound())
+    assert isinstance(exchange, Answering)
+    await until(lambda: exchange._spoken_by is not None and exchange._spoken_by._reading_paused)
+    assert exchange._content.total_bytes < 1_000_000
+    assert size == sum([len(chunk) async for chunk in exchange.body()])
+    assert await read(await client.send(provider.outbound("/again"))) == bytes(size)
+    assert provider.connections == 1
 
 
 async def test_the_readers_own_time_is_not_counted(provider: Provider, client: Client) -> None:

@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import pytest
+from aiohttp.http_exceptions import ContentLengthError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http.framing import Framed
+from proxy.http.framing import Counted, Framed
 
 
 class Fed:
@@ -43,6 +44,52 @@ def fed(pieces: list[bytes], *, bodiless: bool = False) -> tuple[bytes, bool]:
 OK = b"HTTP/1.1 200 OK\r\n"
 FIVE = OK + b"Content-Length: 5\r\n\r\n"
 CODED = b"Transfer-Encoding: "
+
+
+class Body:
+    """A body that remembers what it was fed."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.ended = 0
+
+    def feed_data(self, data: bytes) -> None:
+        """Take octets."""
+        assert data
+        self.data += data
+
+    def feed_eof(self) -> None:
+        """Take the end."""
+        self.ended += 1
+
+
+@given(st.binary(min_size=1, max_size=9), st.binary(max_size=3), st.lists(st.integers(0, 12)))
+def test_a_counted_body_ends_where_its_head_said(
+    body: bytes, excess: bytes, cuts: list[int]
+) -> None:
+    """Wherever the network cuts: so many octets and its end, once; any more ends the connection."""
+    content, ended = Body(), []
+    counted = Counted(content, len(body), lambda: ended.append(1))
+    came = body + excess
+    edges = [0, *sorted(cuts), len(came)]
+    for start, end in pairwise(edges):
+        assert counted.feed_data(came[start:end]) == ((), False, b"")
+
+    assert (content.data, content.ended) == (body, 1)
+    assert bool(ended) == bool(excess)
+    counted.feed_eof()
+
+
+def test_a_counted_body_that_ends_before_is_none() -> None:
+    """The connection's end is not the body's."""
+    content = Body()
+    counted = Counted(content, 3, lambda: None)
+    counted.feed_data(b"ab")
+
+    with pytest.raises(ContentLengthError):
+        counted.feed_eof()
+    assert content.ended == 0
+
 
 FRAMED: list[tuple[bytes, bool, bytes, bool]] = [
     # what comes, to a HEAD?, what is parsed, whether the connection ends

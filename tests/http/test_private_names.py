@@ -50,15 +50,23 @@ async def test_a_connector_makes_the_protocols_that_it_is_given() -> None:
 
 
 async def test_the_parser_reads_what_is_not_plain() -> None:
-    """It is begun with the first octet that came, and only then; the next answer may be plain."""
+    """It is begun with the first octet that came, and only then; the next answers may be plain."""
     protocol = private_names.OpenResponses(asyncio.get_running_loop())
     for _ in range(2):
         protocol.expect(_parse, bodiless=False)
         assert protocol._parser is None
-        protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n")
+        protocol.data_received(b"\r\no")
         message, content = await protocol.read()
         protocol.data_received(b"k")
         assert (message.code, await content.read()) == (200, b"ok")
+        protocol.expect(_parse, bodiless=False)
+        protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        begun: object = await protocol.read()
+        assert protocol.should_close
+        protocol.data_received(b"k")
+        assert isinstance(begun, tuple)
+        assert (begun[0].status, await begun[1].read()) == (200, b"ok")
         protocol.expect(_parse, bodiless=False)
         protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         whole: object = await protocol.read()

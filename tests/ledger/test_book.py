@@ -1,6 +1,5 @@
 """What a process knows of its upstreams' limits."""
 
-
 import pytest
 
 from proxy.core.counts import Moment
