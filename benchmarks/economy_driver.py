@@ -8,6 +8,7 @@ questions left (`Driven.lag`): where that is no longer little, the driver is wha
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -15,10 +16,12 @@ from urllib.parse import urlsplit
 
 from economy_provider import moment
 from economy_table import Heard
-from economy_trace import COMPRESSION, Kind, Question
+from economy_trace import BOTS, COMPRESSION, Kind, Question
 
 PATIENCE: Final = 12.0
 """Seconds after which a bot gives up: SDKs do after 10."""
+CONNECTIONS: Final = 10 * BOTS
+"""As many as the clients of Python keep for each bot: a question waits for one, as there."""
 HEADERS: Final = "Accept-Encoding: identity\r\nx-cg-demo-api-key: bench\r\n"
 OK: Final = 200
 _NUMBER = re.compile(rb'(?:"usd":|"price":")([0-9.]+)')
@@ -110,7 +113,7 @@ class _Connection(asyncio.Protocol):
         if _CLOSES.search(head):
             self.abort()
         else:
-            self._bots.idle.append(self)
+            self._bots.free(self)
         if answer is not None:
             answer.status, answer.body = int(head[9:12]), body
             answer.hit = _HIT.search(head) is not None
@@ -119,8 +122,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         answer, self.answer = self.answer, None
-        if self in self._bots.idle:
-            self._bots.idle.remove(self)
+        self._bots.closed(self)
         if answer is not None:
             self._bots.lost(answer, again=self.is_used and not self._came)
 
@@ -137,6 +139,9 @@ class _Bots:
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[None]] = set()
         self._open = 0
+        """Questions of which nothing has been heard."""
+        self._connections = 0
+        self._waiting: deque[_Answer] = deque()
         self._all_heard = asyncio.Event()
         self.idle: list[_Connection] = []
 
@@ -153,7 +158,10 @@ class _Bots:
     def _put(self, answer: _Answer) -> None:
         if self.idle:
             self._on(self.idle.pop(), answer)  # the one used last: those too many may be closed
+        elif self._connections >= CONNECTIONS:
+            self._waiting.append(answer)
         else:
+            self._connections += 1
             opening = self._loop.create_task(self._on_new(answer))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -164,13 +172,38 @@ class _Bots:
                 lambda: _Connection(self), self._host, self._port
             )
         except OSError:
+            self._connections -= 1
             self.heard(answer)
         else:
             self._on(connection, answer)
 
+    def free(self, connection: _Connection) -> None:
+        """Use a connection for whoever waits for one."""
+        answer = self._next()
+        if answer is None:
+            self.idle.append(connection)
+        else:
+            self._on(connection, answer)
+
+    def closed(self, connection: _Connection) -> None:
+        """Let another take a connection's place."""
+        self._connections -= 1
+        if connection in self.idle:
+            self.idle.remove(connection)
+        answer = self._next()
+        if answer is not None:
+            self._put(answer)
+
+    def _next(self) -> _Answer | None:
+        while self._waiting:
+            answer = self._waiting.popleft()
+            if not answer.is_over:
+                return answer
+        return None
+
     def _on(self, connection: _Connection, answer: _Answer) -> None:
         if answer.is_over:  # it took too long to connect
-            self.idle.append(connection)
+            self.free(connection)
         else:
             answer.connection = connection
             connection.ask(answer)
