@@ -87,6 +87,8 @@ async def test_a_leader_that_is_killed_is_succeeded_by_one(
     assert {200} == {status for status, _ in answers}
     assert CLIENTS + 1 == len(answers)
     assert 2 == sandbox.counts("coingecko").requests
+    known = [await proxy.quota("coingecko", "minute") for proxy in proxies[1:]]
+    assert 2 == max(each["used"] for each in known)
 
 
 async def test_two_workers_on_one_file(sandbox: Sandbox, stage: Stage) -> None:
