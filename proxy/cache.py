@@ -82,10 +82,11 @@ class Cache:
         """
         match write:
             case Put(entry, index):
-                both = (entry,) if index is None else (entry, index)
-                return tuple(filter(None, [self._put(each, now) for each in both]))
+                written = self._put(entry, now)
+                indexed = None if index is None else self._put(index, now)
+                return tuple(filter(None, (written, indexed)))
             case Touch(entry):
-                return tuple(filter(None, [self._put(entry, now)]))
+                return tuple(filter(None, (self._put(entry, now),)))
             case Invalidate():
                 for key in targets:
                     self._forget(key)

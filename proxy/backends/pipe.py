@@ -85,14 +85,15 @@ class Pipe(asyncio.Protocol):
         if self._lost:
             raise BackendLostError(self._lost, sent=False)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._send(command, future, text)
+        self._put(command, future, text)
         if not behind:
-            self._flush_soon()
+            if not self._flushing:
+                self._flush_soon()
         elif self._later is None:
             self._later = self._loop.call_later(MOMENT, self._flush_late)
         return future
 
-    def _send(
+    def _put(
         self, command: bytes, future: "asyncio.Future[Any]", text: Callable[[], bytes] | None
     ) -> None:
         if not self._outgoing:
@@ -160,7 +161,7 @@ class Pipe(asyncio.Protocol):
                 if not isinstance(reply, hiredis.ReplyError):
                     future.set_result(reply)
                 elif text is not None and str(reply).startswith(_NO_SCRIPT):
-                    self._send(text(), future, None)
+                    self._put(text(), future, None)
                     self._flush_soon()
                 else:
                     future.set_exception(self._translated(str(reply)))

@@ -69,6 +69,14 @@ class Terms(Struct, frozen=True):
     """Some of its counts are of a credential."""
 
 
+class _Kept(Struct, frozen=True):
+    """How a limit is counted, and since when (Unix time) that is known."""
+
+    limit: Limit
+    since: float
+    rule: Rule
+
+
 @dataclass(slots=True)
 class _Seen:
     """An account as it was last seen, and when on this process's own clock."""
@@ -98,7 +106,8 @@ class Book:
         self._wall = wall
         self._limits: dict[str, dict[str, Limit]] = {}
         self._configured: dict[str, dict[str, Limit]] = {}
-        self._rules: dict[Limit, tuple[float, Rule]] = {}
+        self._rules: dict[int, _Kept] = {}
+        """By the id of the limit, which they hold: to hash one costs more than all the rest."""
         self._terms: dict[int, Terms] = {}
         self._ruled: dict[tuple[str, ...], dict[str, Rule]] = {}
         """Rules by their buckets: those who are counted by the same share one table."""
@@ -185,14 +194,17 @@ class Book:
         """Return a bill as it is put to the arithmetic now; its counts are known from then on."""
         wall = self._wall()
         kept = self._terms.get(id(bill))
-        if kept is not None and kept.bill is bill and kept.since <= wall < kept.until:
+        if kept is not None and kept.since <= wall < kept.until:
             return kept
         known = self._limits.setdefault(bill.upstream, {})
         for charge in bill.charges:
             known[charge.bucket] = charge.limit
         self.longest = max(self.longest, bill.answer_within)
-        rules = {charge.bucket: self.rule(charge.limit, wall) for charge in bill.charges}
-        began = [self._rules[charge.limit][0] for charge in bill.charges]
+        kept_rules = [self._kept(charge.limit, wall) for charge in bill.charges]
+        began = [each.since for each in kept_rules]
+        rules = {
+            charge.bucket: each.rule for charge, each in zip(bill.charges, kept_rules, strict=True)
+        }
         terms = Terms(
             bill,
             max(began, default=wall),
@@ -258,10 +270,15 @@ class Book:
 
     def rule(self, limit: Limit, wall: float) -> Rule:
         """Return how a limit is counted at `wall`."""
-        kept = self._rules.get(limit)
-        if kept is None or not kept[0] <= wall < kept[0] + _RULES_HOLD:
-            kept = self._rules[limit] = (wall, rule(limit, wall))
-        return kept[1]
+        return self._kept(limit, wall).rule
+
+    def _kept(self, limit: Limit, wall: float) -> "_Kept":
+        kept = self._rules.get(id(limit))
+        if kept is None or not kept.since <= wall < kept.since + _RULES_HOLD:
+            if len(self._rules) >= _MOST_TERMS:
+                self._rules.clear()
+            kept = self._rules[id(limit)] = _Kept(limit, wall, rule(limit, wall))
+        return kept
 
     # ── receipts: each is settled once ──
 
