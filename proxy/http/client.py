@@ -27,6 +27,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy import clock
+from proxy.core.fields import Fields
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
 from proxy.http.arrivals import Answering, parsed_head
@@ -51,7 +52,7 @@ def open_client(pool: Pool | None = None) -> "Client":
 class _Route:
     """The way to an upstream, which its requests share."""
 
-    __slots__ = ("host", "path", "place", "timeouts", "to")
+    __slots__ = ("fields", "host", "path", "place", "timeouts", "to")
 
     def __init__(self, upstream: Upstream, warm: Warm) -> None:
         base = URL(upstream.base_url, encoded=True)
@@ -62,10 +63,19 @@ class _Route:
         """What aiohttp's connector wants to know of a connection."""
         self.place = warm.place(self.to)
         self.host = self.to.headers["Host"]
-        origin = str(base.origin()) if proxy is not None and base.scheme == "http" else ""
-        self.path = origin + base.raw_path.rstrip("/")
+        asked = proxy if base.scheme == "http" else None  # else it opens a tunnel, and no more
+        self.path = (str(base.origin()) if asked else "") + base.raw_path.rstrip("/")
         """What stands before every target."""
+        self.fields: Fields = _introduction(asked) if asked else ()
+        """What the outbound proxy wants of every request."""
         self.timeouts = aiohttp.ClientTimeout(total=None, sock_connect=upstream.connect_timeout)
+
+
+def _introduction(proxy: URL) -> Fields:
+    """Return the credentials that stand in the address of an outbound proxy, as a field."""
+    to_itself = ClientRequest("GET", proxy, loop=asyncio.get_running_loop())
+    credentials = to_itself.headers.get("Authorization")
+    return () if credentials is None else (("Proxy-Authorization", credentials),)
 
 
 class Client:
@@ -162,9 +172,7 @@ class _Passage:
         assert protocol is not None  # noqa: S101 - `_connection` has looked
         assert transport is not None  # noqa: S101 - likewise
         target = sendable(route.path + (out.target or "/"))
-        fields = out.fields
-        if (credentials := route.to.headers.get("Proxy-Authorization")) is not None:
-            fields = (*fields, ("Proxy-Authorization", credentials))
+        fields = out.fields + route.fields if route.fields else out.fields
         head = request_head(out.method, target, route.host, fields, out.body)
         bodiless = out.method == "HEAD"
         streamed = out.body is not None and not isinstance(out.body, bytes)

@@ -300,6 +300,18 @@ async def test_an_outbound_proxy(provider: Provider, client: Client) -> None:
     assert provider.asked[0].line == b'GET http://api.example/a?x=["A"] HTTP/1.1'
 
 
+async def test_an_outbound_proxy_is_told_who_asks(provider: Provider, client: Client) -> None:
+    """With every request, over whichever connection it goes: also one that another route made."""
+    out = provider.outbound("/a")
+    way = {"outbound_proxy": f"http://bot:secret@localhost:{provider.port}"}
+    for path in ("", "/one", "/one", "/two"):
+        upstream = replace(out.upstream, base_url=f"http://api.example{path}", **way)
+        assert await read(await client.send(structs.replace(out, upstream=upstream))) == b"ok"
+    assert provider.connections == 1
+    for met in provider.asked:
+        assert b"\r\nProxy-Authorization: Basic Ym90OnNlY3JldA==\r\n" in met.head
+
+
 async def test_an_outbound_proxy_that_refuses(provider: Provider, client: Client) -> None:
     """A tunnel that does not come about sent nothing to the provider."""
     says(provider, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
