@@ -3,11 +3,18 @@
 The busiest lines, one for each upstream call, wait for the end of their turn: a burst of calls is
 one write, behind the answers. Whatever else is logged is written at once, behind what waits, so
 the order stands; and what waits is written before the process ends.
+
+Workers write to one pipe. What is written at once is no more than a pipe takes whole (`PIPE_BUF`),
+unless a single line is, so that no line is torn by another worker's.
 """
 
 import asyncio
 import threading
-from typing import TextIO
+from select import PIPE_BUF
+from typing import Final, TextIO
+
+_MOST_OCTETS: Final = 4
+"""Of a character in UTF-8."""
 
 
 class Lines:
@@ -47,7 +54,17 @@ class Lines:
         """Write what waits."""
         with self._lock:
             lines, self._waiting = self._waiting, []
-            if lines:
-                lines.append("")
-                self._stream.write("\n".join(lines))
-                self._stream.flush()
+            together, size = "", 0
+            for line in lines:
+                takes = 1 + len(line) * (1 if line.isascii() else _MOST_OCTETS)
+                if together and size + takes > PIPE_BUF:
+                    self._write(together)
+                    together, size = "", 0
+                together += f"{line}\n"
+                size += takes
+            if together:
+                self._write(together)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

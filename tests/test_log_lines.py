@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+from select import PIPE_BUF
+
+import pytest
 
 from proxy.log_lines import Lines
 
@@ -39,6 +42,31 @@ async def test_an_urgent_line_takes_those_before_it_along() -> None:
     await asyncio.sleep(0)
 
     assert ["call\nerror\n"] == stream.writes
+
+
+@pytest.mark.parametrize("line", ["x" * 300, "\u00e9" * 300, "\U0001f40d" * 300])
+async def test_no_line_can_be_torn(line: str) -> None:
+    """A pipe takes so much whole; of lines that are more together, each write is whole lines."""
+    lines = Lines(stream := Stream())
+    for _ in range(40):
+        lines.soon(line)
+    await asyncio.sleep(0)
+
+    assert f"{line}\n" * 40 == "".join(stream.writes)
+    assert 1 < len(stream.writes) < 40
+    for written in stream.writes:
+        assert written.endswith("\n")
+        assert len(written.encode()) <= PIPE_BUF
+
+
+async def test_a_line_longer_than_a_pipe_takes_goes_by_itself() -> None:
+    """It cannot be helped, and takes no other line with it."""
+    lines = Lines(stream := Stream())
+    for line in ("a", "x" * 2 * PIPE_BUF, "b"):
+        lines.soon(line)
+    await asyncio.sleep(0)
+
+    assert ["a\n", "x" * 2 * PIPE_BUF + "\n", "b\n"] == stream.writes
 
 
 def test_without_a_loop_nothing_waits() -> None:
