@@ -8,6 +8,7 @@ from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
 from proxy.queues import Patience
+from proxy.urgency import Urgency
 
 MOST_URGENT = 0
 
@@ -48,11 +49,14 @@ class Asked(Struct, frozen=True):
         credential = privacy.credential(self.match, self.request, self.secret, private=self.private)
         return costs.bill(self.match, self.request, credential, urgent=self.private)
 
-    def patience(self, *, waits: bool) -> Patience:
-        """Return how long, and how urgently, it would wait for quota; not at all if not `waits`."""
+    def patience(self, *, waits: bool, urgency: Urgency | None = None) -> Patience:
+        """Return how long, and how urgently, it would wait for quota; not at all if not `waits`.
+
+        `urgency` is that of the flight that it is asked for, which others may join.
+        """
         endpoint, client = self.match.endpoint, self.request.client
-        urgency = preferences.urgency(self.request.fields)
-        priority = endpoint.priority if urgency is None else urgency
+        wished = preferences.urgency(self.request.fields)
+        priority = endpoint.priority if wished is None else wished
         if client.priority is not None:
             priority = client.priority
         return Patience(
@@ -60,6 +64,7 @@ class Asked(Struct, frozen=True):
             MOST_URGENT if self.private else priority,
             self.max_wait if waits else 0.0,
             self.match.upstream.max_waiting,
+            urgency,
         )
 
     @property

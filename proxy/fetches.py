@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy.arrival import Arrival
@@ -53,6 +53,7 @@ from proxy.leads import Leads, Led
 from proxy.ports import BrokenExchangeError, Fleet, Outbound
 from proxy.queues import Overloaded
 from proxy.tasks import Tasks
+from proxy.urgency import Urgency
 
 HAND_THROUGH = 256 * 1024
 """Bytes above which a body is handed on as it arrives."""
@@ -164,11 +165,9 @@ class Fetches:
 
         if is_member(asked):
             return await self.gatherings.call(flight, asked, plan)
-        call = self._prepared(asked, plan)
-        patience = replace(call.patience, urgency=flight.urgency)
-        return await self._calls.make(structs.replace(call, patience=patience), sent)
+        return await self._calls.make(self._prepared(asked, plan, flight.urgency), sent)
 
-    def _prepared(self, asked: Asked, plan: Fetch) -> Call:
+    def _prepared(self, asked: Asked, plan: Fetch, urgency: Urgency | None = None) -> Call:
         match, request = asked.match, asked.request
         manner = outbound.manner(match, plan)
         out = outbound.outgoing(match, request, manner, plan.validators)
@@ -188,7 +187,7 @@ class Fetches:
                 request.inform,
             ),
             bill=asked.bill(),
-            patience=asked.patience(waits=True),
+            patience=asked.patience(waits=True, urgency=urgency),
             deadline=asked.deadline,
             decode=decode,
             buffer=buffer,

@@ -65,4 +65,6 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
 def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:
     """Return `fields` with every field that `new` names taken from `new` instead."""
     added = tuple(new)
+    if not added:
+        return fields
     return without(fields, {name.lower() for name, _ in added}) + added

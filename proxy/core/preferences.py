@@ -11,7 +11,10 @@ LEAST_URGENT = 7
 
 def wait(fields: Fields) -> float | None:
     """Return the seconds of `Prefer: wait=N` (RFC 7240 section 4.3); None where it says none."""
-    for preference in (combined(fields, "prefer") or "").split(","):
+    said = combined(fields, "prefer")
+    if said is None:
+        return None
+    for preference in said.split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":
             try:
