@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from proxy.backends.database import Schema, is_busy, is_damage, open_file, set_aside, translated
 from proxy.backends.errors import BackendError, BackendLostError
-from proxy.backends.sqlite_calls import Call, alone, ended_all, in_savepoint, tell_all
+from proxy.backends.sqlite_calls import Call, Heard, alone, ended_all, in_savepoint, tell_all
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -138,18 +138,21 @@ class Sqlite:
         """
         return self._submit(work, asked, writes=False)
 
-    def write_joined(
+    def write_behind(
         self,
-        work: Callable[[sqlite3.Connection, list[A]], Sequence[T]],
+        work: Callable[[sqlite3.Connection, list[A]], object],
         asked: A,
-        *,
-        behind: bool = False,
-    ) -> "asyncio.Future[T]":
-        """Have `work` write what is asked, and what others ask of it just now; see `write`.
+        heard: Callable[[A, BaseException | None], None],
+    ) -> None:
+        """Have `work` write what is asked, and what others ask of it in this moment; see `write`.
 
-        `behind`: nobody waits for it, so it may go a moment later.
+        Nobody waits for it: it goes with the next call, or a moment later. `heard` is told in the
+        loop what was asked when that is committed, or with the error why it is not.
         """
-        return self._submit(work, asked, writes=True, behind=behind)
+        loop = self._running()
+        if not self._submitted:
+            loop.call_later(_BEHIND, self._flush)
+        self._join(work, asked, heard, writes=True)
 
     # ── in the loop ──
 
@@ -159,24 +162,35 @@ class Sqlite:
         asked: object,
         *,
         writes: bool,
-        behind: bool = False,
     ) -> "asyncio.Future[Any]":
+        loop = self._running()
+        if not self._soon:
+            self._soon = True
+            loop.call_soon(self._flush)
+        future: asyncio.Future[Any] = loop.create_future()
+        self._join(work, asked, None, writes=writes).futures.append(future)
+        return future
+
+    def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._closing:
             raise BackendLostError(f"{self.path} is closed", sent=False)
-        future: asyncio.Future[Any] = self._loop.create_future()
-        if behind and not self._submitted:
-            self._loop.call_later(_BEHIND, self._flush)
-        elif not behind and not self._soon:
-            self._soon = True
-            self._loop.call_soon(self._flush)
-        last = self._last[writes]
-        if last is not None and last.work == work:
-            last.asked.append(asked)
-            last.futures.append(future)
-        else:
-            self._last[writes] = call = Call(work, writes, [asked], [future])
+        return self._loop
+
+    def _join(
+        self,
+        work: Callable[[sqlite3.Connection, list[Any]], Any],
+        asked: object,
+        heard: Heard | None,
+        *,
+        writes: bool,
+    ) -> Call:
+        """Have something asked with what was submitted last, where that is of the same kind."""
+        call = self._last[writes]
+        if call is None or call.work != work or call.heard != heard:
+            call = self._last[writes] = Call(work, writes, [], [], heard)
             self._submitted.append(call)
-        return future
+        call.asked.append(asked)
+        return call
 
     def _flush(self) -> None:
         self._soon = False

@@ -6,22 +6,28 @@ is done for each of them by itself.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+Heard: TypeAlias = Callable[[Any, BaseException | None], None]
+"""Hears, in the loop, that what was asked has been done, or why not."""
 
 
 @dataclass(slots=True, eq=False)
 class Call:
     """Work for the thread: what is asked of it, who waits for each answer, and what came of it."""
 
-    work: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]]
+    work: Callable[[sqlite3.Connection, list[Any]], Any]
     writes: bool
     asked: list[Any]
     futures: "list[asyncio.Future[Any]]"
-    answers: Sequence[Any] = ()
+    heard: Heard | None = None
+    """Who hears of all that was asked, where nobody waits: there are no futures."""
+    answers: Any = ()
+    """Of work that somebody waits for: one for each that was asked, in their order."""
     error: BaseException | None = None
     done: bool = False
     """It ran, and what it wrote is committed."""
@@ -31,8 +37,8 @@ class Call:
     def split(self) -> "list[Call]":
         """Return a call for each asker."""
         self.parts = [
-            Call(self.work, self.writes, [asked], [future])
-            for asked, future in zip(self.asked, self.futures, strict=True)
+            Call(self.work, self.writes, [asked], self.futures[at : at + 1], self.heard)
+            for at, asked in enumerate(self.asked)
         ]
         return self.parts
 
@@ -41,6 +47,8 @@ class Call:
         if self.parts and self.error is None:
             for part in self.parts:
                 part.tell()
+        elif self.heard is not None:
+            self._be_heard(self.heard)
         elif self.error is not None:
             for future in self.futures:
                 if not future.done():
@@ -49,6 +57,14 @@ class Call:
             for future, answer in zip(self.futures, self.answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+    def _be_heard(self, heard: Heard) -> None:
+        for asked in self.asked:
+            try:
+                heard(asked, self.error)
+            except Exception as error:  # noqa: BLE001 - the others are told all the same
+                told = {"message": "what came of a write was not heard", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
 
 
 def in_savepoint(connection: sqlite3.Connection, call: Call) -> None:

@@ -14,10 +14,12 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from proxy import clock
 from proxy.backends.database import Schema
@@ -77,6 +79,15 @@ _TOGETHER: Final = 32
 
 _Row: TypeAlias = tuple[str, float, float, bytes]
 """Key, received at, ends, and value."""
+
+
+class _Put(msgspec.Struct):
+    """An entry on its way into the file."""
+
+    entry: Entry
+    row: _Row
+    started: float
+    done: "asyncio.Future[None]"
 
 
 class SqliteStore:
@@ -155,32 +166,25 @@ class SqliteStore:
 
     def _put(self, entry: Entry, value: bytes, keep: float) -> "asyncio.Future[None]":
         """Write an entry; what is returned ends when it is in the file, or will not be."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if len(value) > self._max_size // 4:
-            return _ended()
-        started = perf_counter()
+            done.set_result(None)
+            return done
         row = (entry.key, entry.received_at, self._now() + keep, value)
-        try:
-            written = self._database.write_joined(self._write, row, behind=True)
-        except BackendError as lost:
-            self._operations.ended("put", started, lost)
-            return _ended()
+        put = _Put(entry, row, perf_counter(), done)
         self._on_their_way[entry.key] = entry
-        done: asyncio.Future[None] = written.get_loop().create_future()
-        written.add_done_callback(partial(self._written, entry, started, done))
+        try:
+            self._database.write_behind(self._write, put, self._written)
+        except BackendError as lost:
+            self._written(put, lost)
         return done
 
-    def _written(
-        self,
-        entry: Entry,
-        started: float,
-        done: "asyncio.Future[None]",
-        written: "asyncio.Future[None]",
-    ) -> None:
-        if self._on_their_way.get(entry.key) is entry:
-            del self._on_their_way[entry.key]
-        self._operations.ended("put", started, written.exception())
-        if not done.done():
-            done.set_result(None)
+    def _written(self, put: _Put, error: BaseException | None) -> None:
+        if self._on_their_way.get(put.entry.key) is put.entry:
+            del self._on_their_way[put.entry.key]
+        if not put.done.done():
+            put.done.set_result(None)
+        self._operations.ended("put", put.started, error)
 
     async def delete(self, key: str) -> None:
         """Forget what is stored under `key`."""
@@ -240,10 +244,10 @@ class SqliteStore:
             found.update(connection.execute(_select(len(some)), (*some, now)))
         return [found.get(key) for key in keys]
 
-    def _write(self, connection: sqlite3.Connection, rows: list[_Row]) -> list[None]:
+    def _write(self, connection: sqlite3.Connection, puts: list[_Put]) -> None:
         """Write rows, and make room for some at a time."""
-        for at in range(0, len(rows), _TOGETHER):
-            some = rows[at : at + _TOGETHER]
+        for at in range(0, len(puts), _TOGETHER):
+            some = [put.row for put in puts[at : at + _TOGETHER]]
             _make_room(connection, self._max_size - sum(len(value) for _, _, _, value in some))
             added = connection.executemany(_INSERT, some).rowcount
             if added:
@@ -251,7 +255,6 @@ class SqliteStore:
             if added < len(some):
                 now = self._now()
                 connection.executemany(_UPDATE, [(*row, now) for row in some])
-        return [None] * len(rows)
 
     async def _keep_house(self) -> None:
         """Sweep for as long as the store is open."""
@@ -259,12 +262,6 @@ class SqliteStore:
             full = await self.sweep() == _STEP
             pause = _PAUSE / 100 if full else _PAUSE
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-
-
-def _ended() -> "asyncio.Future[None]":
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    done.set_result(None)
-    return done
 
 
 def _newer(kept: Entry | None, coming: Entry) -> Entry:

@@ -237,25 +237,22 @@ async def test_a_caller_that_goes_away_does_no_harm(tmp_path: Path) -> None:
 async def test_a_write_behind_goes_with_the_next_that_is_waited_for(tmp_path: Path) -> None:
     """It waits for a moment at most, keeps its place in the order, and shares the transaction."""
     async with opened(tmp_path / "a.db") as database:
-        order: list[str] = []
-
-        def noted(_connection: sqlite3.Connection, asked: list[str]) -> list[None]:
-            return [order.append(each) for each in asked]
-
-        behind = database.write_joined(noted, "behind", behind=True)
+        order: list[object] = []
+        first, second = Hearing(1), Hearing(1)
+        database.write_behind(lambda _, asked: order.extend(asked), "behind", first)
         await database.write(lambda _: order.append("waited for"))
         assert order == ["behind", "waited for"]
-        assert behind.done()
-        await asyncio.wait_for(database.write_joined(insert_all, 1, behind=True), 60)
+        assert first.all.is_set()
+        database.write_behind(insert_all, 1, second)
+        await asyncio.wait_for(second.all.wait(), 5)
         assert await database.read(count) == 1
 
 
-def insert_all(connection: sqlite3.Connection, values: list[object]) -> list[int]:
+def insert_all(connection: sqlite3.Connection, values: list[object]) -> None:
     for value in values:
         insert(connection, value)
         if value == "half":
             raise LookupError("changed its mind")
-    return [len(values)] * len(values)
 
 
 def look_up(connection: sqlite3.Connection, values: list[object]) -> list[tuple[int, object]]:
@@ -267,49 +264,101 @@ def look_up(connection: sqlite3.Connection, values: list[object]) -> list[tuple[
     return [(len(values), value if value in found else None) for value in values]
 
 
-async def test_calls_of_one_kind_are_joined(tmp_path: Path) -> None:
+class Hearing:
+    """Hears what became of what was written behind, and lets it be waited for."""
+
+    def __init__(self, number: int) -> None:
+        self.heard: list[tuple[object, type[BaseException] | None]] = []
+        self.all = asyncio.Event()
+        self._number = number
+
+    def __call__(self, asked: object, error: BaseException | None) -> None:
+        self.heard.append((asked, type(error) if error else None))
+        if len(self.heard) == self._number:
+            self.all.set()
+
+
+async def test_look_ups_of_one_kind_are_joined(tmp_path: Path) -> None:
     """They are one call of their work, and each gets its own answer."""
     async with opened(tmp_path / "a.db") as database:
-        together = await asyncio.gather(*(database.write_joined(insert_all, n) for n in range(9)))
+        await database.write(lambda c: insert_all(c, [3, 7]))
         found = await asyncio.gather(
             *(database.read_joined(look_up, value) for value in (3, "none", 7))
         )
 
-        assert together == [9] * 9
         assert found == [(3, 3), (3, None), (3, 7)]
+
+
+async def test_writes_of_one_kind_are_joined(tmp_path: Path) -> None:
+    """They are one call of their work; who hears of them hears of each."""
+    sizes = []
+
+    def counted(connection: sqlite3.Connection, values: list[object]) -> None:
+        sizes.append(len(values))
+        insert_all(connection, values)
+
+    async with opened(tmp_path / "a.db") as database:
+        hearing = Hearing(9)
+        for number in range(9):
+            database.write_behind(counted, number, hearing)
+        await hearing.all.wait()
+
+        assert sizes == [9]
+        assert hearing.heard == [(number, None) for number in range(9)]
+        assert await database.read(count) == 9
 
 
 async def test_joined_calls_stay_in_their_order(tmp_path: Path) -> None:
     """One that comes after another kind's does not overtake it by joining."""
     async with opened(tmp_path / "a.db") as database:
-        calls = [
-            database.write_joined(insert_all, 1),
-            database.write(lambda c: c.execute("DELETE FROM t").rowcount),
-            database.write_joined(insert_all, 1),
-        ]
+        hearing = Hearing(2)
+        database.write_behind(insert_all, 1, hearing)
+        removed = database.write(lambda c: c.execute("DELETE FROM t").rowcount)
+        database.write_behind(insert_all, 1, hearing)
+        await hearing.all.wait()
 
-        assert await asyncio.gather(*calls) == [1, 1, 1]
+        assert hearing.heard == [(1, None)] * 2
+        assert await removed == 1
         assert await database.read(count) == 1
 
 
 @pytest.mark.parametrize("beside", [0, 1])
-async def test_of_joined_calls_one_that_fails_undoes_only_itself(
+async def test_of_joined_writes_one_that_fails_undoes_only_itself(
     tmp_path: Path, beside: int
 ) -> None:
-    """Alone in the transaction or beside others, the rest of them is done, and answered."""
+    """Alone in the transaction or beside others, the rest of them is done, and told so."""
     async with opened(tmp_path / "a.db") as database:
-        results = await asyncio.gather(
-            *(database.write_joined(insert_all, value) for value in (1, 2, 2, "half", 3)),
-            *(database.write(lambda c: insert(c, "beside")) for _ in range(beside)),
-            return_exceptions=True,
-        )
+        hearing = Hearing(5)
+        for value in (1, 2, 2, "half", 3):
+            database.write_behind(insert_all, value, hearing)
+        others = [database.write(lambda c: insert(c, "beside")) for _ in range(beside)]
+        await asyncio.gather(hearing.all.wait(), *others)
 
-        assert results[:2] == [1, 1]
-        assert isinstance(results[2], sqlite3.IntegrityError)
-        assert isinstance(results[3], LookupError)
-        assert results[4:] == [1] + [None] * beside
+        assert hearing.heard == [
+            (1, None),
+            (2, None),
+            (2, sqlite3.IntegrityError),
+            ("half", LookupError),
+            (3, None),
+        ]
         assert await database.read(count) == 3 + beside
         assert database.up
+
+
+async def test_who_wrote_behind_hears_that_the_file_is_lost(tmp_path: Path) -> None:
+    """Each of them, and nothing was written."""
+    async with opened(tmp_path / "a.db", timeout=0.05) as database:
+        other = sqlite3.connect(database.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        hearing = Hearing(2)
+        for number in range(2):
+            database.write_behind(insert_all, number, hearing)
+        await hearing.all.wait()
+        other.execute("COMMIT")
+        other.close()
+
+        assert hearing.heard == [(0, BackendLostError), (1, BackendLostError)]
+        assert await database.read(count) == 0
 
 
 async def test_a_look_up_that_fails_spoils_no_other(tmp_path: Path) -> None:

@@ -69,6 +69,28 @@ async def test_who_was_answered_is_not_answered_again(connection: sqlite3.Connec
     assert asked.futures[0].result() == -1
 
 
+async def test_who_hears_badly_keeps_nothing_from_the_others(
+    connection: sqlite3.Connection,
+) -> None:
+    """Its error goes to the loop."""
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, told: reported.append(told["exception"]))
+    heard = []
+    error = LookupError("deaf")
+
+    def hear(asked: int, _error: BaseException | None) -> None:
+        if asked == 1:
+            raise error
+        heard.append(asked)
+
+    asked = Call(insert, True, [1, 2], [], hear)  # noqa: FBT003 - it writes
+    in_savepoint(connection, asked)
+    tell_all([asked])
+
+    assert (heard, reported) == ([2], [error])
+
+
 @pytest.mark.parametrize(
     ("error", "ended"),
     [
