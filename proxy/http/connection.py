@@ -236,19 +236,21 @@ class Connection(OpenHandler):
 
     async def _look_up(self, row: Row, data: bytes) -> None:
         """Answer a known head from the store, or, if it is not known any more, as any other."""
-        answered = False
         try:
             answered = await self._desk.look_up(self, row)
         finally:
             self._turn = None
         if not self.awaits_head():
             self.force_close()
-        elif answered:
+            return
+        if answered:
             self.count_answered(1, parsed=False)
-            self._take_held()
-        else:
-            self._held = data + self._held
-            self._take_held()
+        else:  # parsed, for it may still be known, and would be looked up for ever
+            self._feed(data, parked=self.is_parked())
+        self._take_held()
+
+    def is_in_a_turn(self) -> bool:  # noqa: D102 - see `OpenHandler`
+        return self._turn is not None
 
     def _repeated(self) -> bool:
         """Answer the very bytes that came last, as they were answered then, if that still holds."""

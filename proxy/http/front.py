@@ -228,6 +228,9 @@ class Front:
             made = accelerator.written(row, await self._flow.again_from_store(row.handle))
             if made is not None:
                 await connection.write_and_drain(made)
+        except Exception as error:  # noqa: BLE001 - a bug: the ordinary way says what came of it
+            self._on_error(error)
+            return False
         finally:
             self._under_way -= 1
         return made is not None

@@ -63,6 +63,7 @@ _FOR_SHORT: Final = (
     "_keepalive_timeout",
     "_max_msg_queue_size",
     "_pause_reading_for_buffer",
+    "_process_keepalive",
 )
 _NAMES: Final = {name for kind in RequestHandler.__mro__ for name in vars(kind)}
 
@@ -103,6 +104,16 @@ class OpenHandler(RequestHandler):
             and not self._reading_paused
             and self._payload_parser is None
         )
+
+    def is_in_a_turn(self) -> bool:
+        """Return whether a request is answered beside aiohttp's loop."""
+        return False
+
+    def _process_keepalive(self) -> None:
+        """End an idle connection: in a turn aiohttp's loop waits, and nobody is idle."""
+        if self.is_in_a_turn():
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def ended_with_a_head(self, data: bytes) -> bool:
         """Return whether `data`, just taken in, left the parser exactly between two messages."""

@@ -1,6 +1,7 @@
 """Timers and framing of one connection."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 
@@ -47,6 +48,29 @@ async def test_an_idle_connection_is_closed(asks: int) -> None:
         for _ in range(asks):
             assert (await client.ask(GET)).status == 200
         assert await client.rest() == b""
+
+
+async def test_a_client_that_waits_is_not_idle() -> None:
+    """An answer may take longer than `keep_alive`, and so may its body; then it is idle again."""
+    async with standing(patience=Patience(keep_alive=0.1)) as house, house.raw() as client:
+        never = asyncio.Event()
+
+        async def later() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(never.wait(), 0.3)
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one"
+            await later()
+            yield b"two"
+
+        async def slow(request: Request, body: AsyncIterator[bytes] | None) -> Answer:
+            await later()
+            return whole(parts())
+
+        house.flow.answer = slow
+        assert (await client.ask(GET)).status == 200
+        assert await client.rest() == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
 
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:

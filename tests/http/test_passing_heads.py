@@ -8,7 +8,8 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.core.model import Request
-from tests.http.conftest import KnownHit, Standing, until, whole
+from proxy.http.front import Bounds
+from tests.http.conftest import KnownHit, Standing, standing, until, whole
 from tests.http.known_hits import GET, entry, hit
 
 HEAD = GET % (b"/a", b"")
@@ -114,3 +115,30 @@ async def test_a_client_that_goes_takes_its_look_up_along(house: Standing, looke
     await until(lambda: not house.front.connections and not house.front.under_way)
     looked.going.set()
     assert (await heard(house, 1))[0].body == b"hello"
+
+
+async def test_one_more_than_there_may_be_is_refused() -> None:
+    """A known head is no way around the bound of requests under way."""
+    async with standing(Bounds(max_requests=1)) as house:
+        looked = Looked(house, hit(entry(), passing=True))
+        await heard(house, 4)
+        looked.going.clear()
+        async with house.raw() as one, house.raw() as two:
+            one.writer.write(HEAD)
+            await until(lambda: house.front.under_way)
+            assert (await two.ask(HEAD)).status == 503
+            looked.going.set()
+            assert (await one.hear()).status == 200
+
+
+async def test_a_bug_in_a_look_up_ends_its_request(house: Standing, looked: Looked) -> None:
+    """It is told, and the client is answered, as where the head was parsed."""
+    await heard(house, 4)
+
+    async def bug(known: KnownHit) -> Answer | None:
+        raise ValueError
+
+    house.flow.again_from_store = bug  # type: ignore[method-assign]
+    [answer] = await heard(house, 1)
+    assert answer.status == 500
+    assert {type(error) for error in house.errors} == {ValueError}
