@@ -41,7 +41,7 @@ def packed(command: tuple[Argument, ...]) -> bytes:
 
 
 def bulk(argument: bytes) -> bytes:
-    """Return one argument as it goes over the wire: joined by hand they cost half of `packed`."""
+    """Return one argument as it goes over the wire."""
     return b"$%d\r\n%b\r\n" % (len(argument), argument)
 
 

@@ -39,9 +39,14 @@ class Script:
         self._named = bulk(b"EVALSHA") + bulk(self.digest.encode())
         self._whole = bulk(b"EVAL") + bulk(text.encode())
 
-    def head(self, arguments: int) -> bytes:
-        """Return what a call with one key and so many arguments begins with, packed."""
-        return b"*%d\r\n%b%b" % (4 + arguments, self._named, bulk(b"1"))
+    def template(self, open_: int, *fixed: bytes) -> bytes:
+        """Return a call with one key, packed but for the key and its first `open_` arguments.
+
+        `%` puts them in, the length before each; `fixed` stand behind them, the same in each call.
+        """
+        head = b"*%d\r\n%b%b" % (4 + open_ + len(fixed), self._named, bulk(b"1"))
+        tail = b"".join(map(bulk, fixed))
+        return head + b"$%d\r\n%b\r\n" * (1 + open_) + tail.replace(b"%", b"%%")
 
     def whole(self, call: bytes) -> bytes:
         """Return a packed call with the text in place of the digest."""

@@ -45,7 +45,6 @@ from typing import Any, Final
 import structlog
 
 from proxy.backends.errors import BackendError, BackendReplyError
-from proxy.backends.pipe import bulk
 from proxy.backends.redis import Redis, Script
 from proxy.core.landings import NONE, Ending, Landed
 from proxy.tasks import Tasks
@@ -104,8 +103,6 @@ _LAND: Final = Script(
     return 1
     """
 )
-_ASK_HEAD: Final = _ASK.head(4)
-_LAND_HEAD: Final = _LAND.head(5)
 
 
 class RedisLead:
@@ -138,14 +135,17 @@ class RedisFleet:
         self._name = secrets.token_hex(8)
         self._channel = f"{namespace}:@landings:{self._name}"
         self._numbers = counter(1)
-        self._ask_tail = bulk(b"%d" % _milliseconds(lease)) + bulk(self._channel.encode())
-        self._land_tails = {
-            ending: bulk(ending.value.encode())
-            + bulk(b"%d" % _milliseconds(REMEMBERED if ending is Ending.STORED else 0.0))
-            + bulk(b"%d" % len(self._prefix.encode()))
+        self._ask = _ASK.template(2, b"%d" % _milliseconds(lease), self._channel.encode())
+        self._land = {
+            ending: _LAND.template(
+                2,
+                ending.value.encode(),
+                b"%d" % _milliseconds(REMEMBERED if ending is Ending.STORED else 0.0),
+                b"%d" % len(self._prefix.encode()),
+            )
             for ending in Ending
         }
-        """What is said of each kind of landing."""
+        """The calls that tell of each kind of landing."""
         self._leads: dict[str, RedisLead] = {}
         """Those that are renewed, by their tokens."""
         self._following: dict[str, set[asyncio.Future[Landed]]] = {}
@@ -192,21 +192,20 @@ class RedisFleet:
     ) -> RedisLead | Landed | float | None:
         """Ask for the lead; seconds are how long to wait for whoever has it."""
         token = f"{self._name}-{next(self._numbers):x}"
-        name = (self._prefix + key).encode()
-        call = (_ASK_HEAD, bulk(name), bulk(token.encode()), bulk(_stamped(known)), self._ask_tail)
+        name, own, stamp = (self._prefix + key).encode(), token.encode(), _stamped(known)
+        call = self._ask % (len(name), name, len(own), own, len(stamp), stamp)
         try:
-            said = await self._redis.run(_ASK, name, b"".join(call))
+            said = await self._redis.run(_ASK, name, call)
         except asyncio.CancelledError:  # it may have been given what nobody wants any more
             self.land(key, token, Ending.FAILED, NONE)
             raise
         except BackendError as error:
             self._note(error)
             return None
+        if said[0] == b"lead":
+            lead = self._leads[token] = RedisLead(self, key, token, inherited=inherited)
+            return lead
         match said:
-            case [b"lead"]:
-                lead = RedisLead(self, key, token, inherited=inherited)
-                self._leads[token] = lead
-                return lead
             case [b"landed", stamp]:
                 return Landed(Ending.STORED, _stamp(stamp), awaited=inherited)
             case [b"follow", left]:
@@ -219,8 +218,8 @@ class RedisFleet:
         """Tell who follows, and give up the lease, if it is ours still; said once it is told."""
         self._leads.pop(token, None)
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        name, tail = (self._prefix + key).encode(), self._land_tails[ending]
-        call = (_LAND_HEAD, bulk(name), bulk(token.encode()), bulk(_stamped(stamp)), tail)
+        name, own, at = (self._prefix + key).encode(), token.encode(), _stamped(stamp)
+        call = self._land[ending] % (len(name), name, len(own), own, len(at), at)
 
         def heard(landing: "asyncio.Future[Any]") -> None:
             error = None if landing.cancelled() else landing.exception()
@@ -230,7 +229,7 @@ class RedisFleet:
                 told.set_result(None)
 
         try:
-            self._redis.begin(_LAND, name, b"".join(call)).add_done_callback(heard)
+            self._redis.begin(_LAND, name, call).add_done_callback(heard)
         except BackendError as error:
             self._note(error)
             told.set_result(None)

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from proxy import clock
 from proxy.backends.errors import BackendError, BackendReplyError
-from proxy.backends.pipe import bulk
 from proxy.backends.redis import Redis, Script
 from proxy.core.model import Entry
 from proxy.store import codec
@@ -35,7 +34,7 @@ _PUT: Final = Script(
     return 1
     """
 )
-_PUT_HEAD: Final = _PUT.head(3)
+_PUT_CALL: Final = _PUT.template(3)
 _MOST_KEEP: Final = 10 * 365 * 86400.0
 """Seconds; Redis refuses times to live that overflow."""
 
@@ -118,9 +117,10 @@ class RedisStore:
         name = (self._prefix + key).encode()
         milliseconds = b"%d" % max(1, round(min(keep, _MOST_KEEP) * 1000))
         now = b"%.3f" % self._now()
-        call = (_PUT_HEAD, bulk(name), bulk(value), bulk(milliseconds), bulk(now))
+        figures = (len(milliseconds), milliseconds, len(now), now)
+        call = _PUT_CALL % (len(name), name, len(value), value, *figures)
         try:
-            self._redis.begin(_PUT, name, b"".join(call)).add_done_callback(stored)
+            self._redis.begin(_PUT, name, call).add_done_callback(stored)
         except BackendError as lost:
             self._operations.ended("put", started, lost)
             done.set_result(None)

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.backends.address import RedisOptions
 from proxy.backends.errors import BackendLostError, BackendReplyError
-from proxy.backends.pipe import bulk, packed
+from proxy.backends.pipe import packed
 from proxy.backends.redis import Redis, Script
 from tests.fixtures.redis import RedisCluster, RedisServer, SentinelTrio, patient
 
@@ -333,10 +333,10 @@ async def test_what_is_shown_of_it_holds_no_password() -> None:
 
 def test_a_packed_call_is_the_same_as_hiredis_packs_it() -> None:
     """By digest, and with its text in place of that."""
-    call = ECHO.head(2) + bulk(b"k\xc3\xa9y") + bulk(b"") + bulk(b"\r\n")
+    call = ECHO.template(1, b"5%d", b"\r\n") % (4, b"k\xc3\xa9y", 0, b"")
 
-    assert call == packed(("EVALSHA", ECHO.digest, 1, "kéy", b"", b"\r\n"))
-    assert ECHO.whole(call) == packed(("EVAL", ECHO.text, 1, "kéy", b"", b"\r\n"))
+    assert call == packed(("EVALSHA", ECHO.digest, 1, "kéy", b"", b"5%d", b"\r\n"))
+    assert ECHO.whole(call) == packed(("EVAL", ECHO.text, 1, "kéy", b"", b"5%d", b"\r\n"))
 
 
 async def test_what_nobody_waits_for_is_done(redis_server: RedisServer) -> None:
@@ -344,7 +344,7 @@ async def test_what_nobody_waits_for_is_done(redis_server: RedisServer) -> None:
     async with connected(redis_server.url) as redis:
         for word in (b"a", b"b"):
             heard = asyncio.get_running_loop().create_future()
-            running = redis.begin(ECHO, b"k", ECHO.head(1) + bulk(b"k") + bulk(word))
+            running = redis.begin(ECHO, b"k", ECHO.template(0, word) % (1, b"k"))
             running.add_done_callback(heard.set_result)
 
             assert [b"k", word] == (await asyncio.wait_for(heard, 10)).result()
@@ -353,6 +353,6 @@ async def test_what_nobody_waits_for_is_done(redis_server: RedisServer) -> None:
 async def test_what_was_begun_is_done_before_the_end(redis_server: RedisServer) -> None:
     """Closing waits for the reply of what nobody waits for."""
     async with connected(redis_server.url) as redis:
-        running = redis.begin(ECHO, b"k", ECHO.head(1) + bulk(b"k") + bulk(b"a"))
+        running = redis.begin(ECHO, b"k", ECHO.template(1) % (1, b"k", 1, b"a"))
 
     assert running.result() == [b"k", b"a"]
