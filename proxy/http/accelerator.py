@@ -162,12 +162,12 @@ class Accelerator:
             self._hits.count(row.handle, row.times)
             row.times = 0
 
-    def repeat(self, row: Row) -> bytes | None:
-        """Return the answer that a row holds, counted; None: it must be looked up again."""
+    def repeat(self, row: Row) -> bool:
+        """Return whether the answer that a row holds is given again, and count it."""
         if row.holds != self._changes.count or self._now() >= row.until:
-            return None
+            return False
         row.times += 1
-        return row.head + row.body
+        return True
 
     def answer(self, port: int, peer: str, data: bytes) -> tuple[list[bytes], int, int]:
         """Return the answers to the requests at the start of `data`, their bytes and number.

@@ -22,7 +22,6 @@ from proxy.core.model import Entry
 from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
-from proxy.http.connection import ONE_WRITE
 from proxy.http.encodings import IDENTITY, coding_of, gunzipped, takes_gzip
 from proxy.http.fields import (
     presentable,
@@ -75,8 +74,8 @@ class Wire:
         made = await self._rendered(answer, wants_gzip=wants_gzip, head_only=method == "HEAD")
         parts = self._parts(answer, made, _connection_line(inbound, close=close), bodyless=bodyless)
         connection = inbound.connection
-        if len(made.body) <= ONE_WRITE:
-            written = connection.write(b"".join(parts))
+        if len(made.body) <= SLICE:
+            written = connection.write_all(parts)
         else:
             written = connection.write(b"".join(parts[:-1]))
             written = written and await _sliced(inbound, b"" if bodyless else made.body)

@@ -11,6 +11,7 @@ goes to aiohttp's loop, which queues and drains it. All meet in `Desk.handle`.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
@@ -31,8 +32,8 @@ MOST_HELD = 64 * 1024
 """Bytes that are held before a client is read no further."""
 GIVEN_UP = 16
 """Unknown heads in a row after which only one in so many is looked up: this client varies them."""
-ONE_WRITE = 64 * 1024
-"""Up to how many bytes head and body are copied into one buffer rather than written as two."""
+COPIED = 8 * 1024
+"""Bytes up to which a body is copied into one buffer with its head: beyond, the system gathers."""
 
 
 class Desk(Protocol):
@@ -257,11 +258,13 @@ class Connection(OpenHandler):
         accelerator, row, transport = self._desk.accelerator(), self._row, self.transport
         if accelerator is None or row is None or transport is None or not self.is_parked():
             return False
-        answer = accelerator.repeat(row)
-        if answer is None:
+        if not accelerator.repeat(row):
             return False
         if not transport.is_closing():
-            transport.write(answer)
+            if len(row.body) <= COPIED:
+                transport.write(row.head + row.body)
+            else:
+                transport.writelines((row.head, row.body))
         self.count_answered(1, parsed=False)
         return True
 
@@ -354,20 +357,20 @@ class Connection(OpenHandler):
         transport.write(data)
         return True
 
-    def write_all(self, parts: list[bytes]) -> None:
-        """Write answers: in one buffer while they are small, else without copying them."""
+    def write_all(self, parts: Sequence[bytes]) -> bool:
+        """Write answers: in one buffer while their parts are small, else without copying them."""
         transport = self.transport
         if transport is None or transport.is_closing():
-            return
-        if sum(map(len, parts)) <= ONE_WRITE:
+            return False
+        if max(map(len, parts)) <= COPIED:
             transport.write(b"".join(parts))
         else:
-            for part in parts:
-                transport.write(part)
+            transport.writelines(parts)
+        return True
 
     async def write_and_drain(self, parts: tuple[bytes, bytes]) -> None:
         """Write an answer, and wait until the client has read most of it."""
-        self.write_all(list(parts))
+        self.write_all(parts)
         if self.writing_paused:
             await self.drain()
 

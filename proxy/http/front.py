@@ -153,7 +153,7 @@ class Front:
         made = None if answer is None else self._wire.at_once(answer, wants_gzip=gzip)
         if made is None or answer is None:
             return False
-        connection.write_all(list(made))
+        connection.write_all(made)
         if head is not None and self._accelerator is not None:
             peer, port = connection.peer, connection.port
             self._accelerator.learn(port, peer, head, request, handle, answer)
