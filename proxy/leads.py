@@ -163,4 +163,4 @@ class Leads:
 
 
 def _newest(stored: tuple[Entry, ...]) -> float:
-    return max((entry.received_at for entry in stored), default=NONE)
+    return max(entry.received_at for entry in stored) if stored else NONE

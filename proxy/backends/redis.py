@@ -17,14 +17,18 @@ from hashlib import sha1
 from time import perf_counter
 from typing import Any
 
+import structlog
+
 from proxy.backends import address, discovery, subscriber
 from proxy.backends.address import RedisOptions, Topology
 from proxy.backends.cluster import Cluster
 from proxy.backends.credentials import Credentials
-from proxy.backends.errors import BackendLostError, BackendReplyError
+from proxy.backends.errors import BackendError, BackendLostError, BackendReplyError
 from proxy.backends.node import Node, Place, anything, master_only
 from proxy.backends.pipe import Argument, bulk, packed
 from proxy.tasks import Tasks
+
+_log = structlog.get_logger("store")
 
 _GET = b"*2\r\n" + bulk(b"GET")
 _KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
@@ -78,7 +82,7 @@ class Redis:
             examine = master_only if sentinel else anything
             self._node = Node(self._address, options, self._locate, self._changed, examine=examine)
         self._subscriber = subscriber.Subscriber(self._dial)
-        self._tasks = Tasks(lambda _name, _error: None)  # whoever began them is told
+        self._tasks = Tasks(_log_failure)
 
     def __str__(self) -> str:
         """Return where it is, without user or password."""
@@ -230,3 +234,8 @@ class Redis:
             raise BackendLostError(f"Redis at {self._address} is not connected", sent=False)
         credentials = Credentials(self._address, self._options)
         return discovery.client(place, self._address, self._options, credentials)
+
+
+def _log_failure(name: str, error: BaseException) -> None:
+    if not isinstance(error, BackendError):  # of those whoever began it is told
+        _log.error("store_task_failed", task=name, error=repr(error))

@@ -52,7 +52,8 @@ class Gathering(Generic[Q, R]):
         """Put a question; raise what its batch raised."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._gathered.append((question, answer))
-        self._hurry()
+        if not self._hurried:
+            self._hurry()
         try:
             return await answer
         except asyncio.CancelledError:

@@ -14,6 +14,7 @@ Rules
 """
 
 import asyncio
+import contextlib
 import errno
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -150,8 +151,10 @@ class RedisLedger(Desk):
 
     async def close(self) -> None:
         """End what is under way, and say goodbye; the connection is its owner's."""
-        for gathering in self._gatherings.values():
-            await gathering.flushed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                for gathering in self._gatherings.values():
+                    await gathering.flushed()
         await self._tasks.close()
         for upstream in tuple(self._sights):
             try:
