@@ -2,17 +2,21 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.backends.database import open_file
 from proxy.backends.errors import BackendCorruptError, BackendVersionError
-from proxy.core.limits import VERSION, Booked, Head, Order
+from proxy.core.limits import VERSION, Booked, Ending, Head, Order
 from proxy.core.rules import SLIDING, Rule
-from proxy.ledger.questions import Look, Question, Spend
+from proxy.ledger.questions import Look, Prune, Question, Settle, Spend
 from proxy.ledger.states import SCHEMA, States
 
 RULES = {"m": Rule(SLIDING, 3, 64.0, 0.25)}
@@ -123,6 +127,66 @@ def test_what_was_undone_is_not_remembered(connection: sqlite3.Connection, clock
         connection.execute("ROLLBACK")
 
     assert _used(states, connection) == 1
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.sampled_from(("spend", "settle", "look", "prune", "undo", "wait")),
+        st.sampled_from(("up", "other")),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=_STEPS)
+def test_what_is_remembered_is_what_would_be_read(steps: list[tuple[int, str, str]]) -> None:
+    """Two processes, in any turn, one batch undone now and then: as if each read all each time."""
+    clocks = Clocks()
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+
+        def opened(name: str) -> sqlite3.Connection:
+            file, _ = open_file(Path(folder) / name, SCHEMA, replace_damaged=False)
+            stack.callback(file.close)
+            return file
+
+        both = [(_states(clocks), opened("remembered")) for _ in range(2)]
+        read = opened("read")
+        booked: list[tuple[str, float]] = []
+        for number, (who, what, upstream) in enumerate(steps):
+            if what == "wait":
+                clocks.boottime, clocks.wall = clocks.boottime + 7.0, clocks.wall + 7.0
+                continue
+            asked = _asked(number, what, upstream, booked)
+            states, file = both[who]
+            if what == "undo":
+                for each, connection in ((states, file), (_states(clocks), read)):
+                    _undone(each, connection, asked)
+                continue
+            got = states.run(file, [asked])
+            assert got == _states(clocks).run(read, [asked])
+            if isinstance(got[0][0], Booked):
+                booked.append((f"r{number}", got[0][0].until))
+
+
+def _asked(number: int, what: str, upstream: str, booked: list[tuple[str, float]]) -> Question:
+    if what == "settle" and booked:
+        receipt, until = booked.pop()
+        ending = Ending(receipt, until, 8.0, sent=True, answered=True, charges=(("m", 1.0, 1.0),))
+        return Settle(upstream, ending, RULES)
+    if what == "prune":
+        return Prune(upstream, RULES)
+    return Look(upstream, RULES) if what == "look" else _spend(number, upstream)
+
+
+def _undone(states: States, connection: sqlite3.Connection, asked: Question) -> None:
+    """Have a batch fail at a state that cannot be read, after it has counted."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO states VALUES ('spoilt', 'm', x'c1')")
+    with pytest.raises(BackendCorruptError):
+        states.run(connection, [asked, _spend(0, "spoilt")])
+    connection.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize(("passed", "used"), [(30.0, 3), (60.0, 3), (75.0, 0), (-7200.0, 3)])
