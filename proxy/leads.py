@@ -123,7 +123,7 @@ class Leads:
             if said is None:
                 break
             if not isinstance(said, Landed):
-                return await self._begun(said, ask, plan)
+                return await self._inherited(said, ask, plan) if said.inherited else Led(said)
             if said.ending is Ending.OWN:
                 break
             if said.ending is Ending.STORED:
@@ -134,14 +134,13 @@ class Leads:
             in_vain += said.awaited
         return Led(None)
 
-    async def _begun(self, lead: Lead, ask: Asked, plan: Fetch) -> Led | Entry:
-        """Take the lead; where another had it before, not without a look at what that one left."""
+    async def _inherited(self, lead: Lead, ask: Asked, plan: Fetch) -> Led | Entry:
+        """Take a lead that another had before, not without a look at what that one left."""
         with Led(lead) as led:
-            if lead.inherited:
-                entry = await self._found(ask, plan, awaited=True)
-                if entry is not None:
-                    led.land(Ending.STORED, entry.received_at)
-                    return entry
+            entry = await self._found(ask, plan, awaited=True)
+            if entry is not None:
+                led.land(Ending.STORED, entry.received_at)
+                return entry
             return led
 
     async def _found(self, ask: Asked, plan: Fetch, *, awaited: bool) -> Entry | None:
