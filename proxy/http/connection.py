@@ -260,11 +260,10 @@ class Connection(OpenHandler):
             return False
         if not accelerator.repeat(row):
             return False
-        if not transport.is_closing():
-            if len(row.body) <= COPIED:
-                transport.write(row.head + row.body)
-            else:
-                transport.writelines((row.head, row.body))
+        if not transport.is_closing() and len(row.body) <= COPIED:
+            transport.write(row.head + row.body)
+        elif not transport.is_closing():
+            transport.writelines((row.head, row.body))
         self.count_answered(1, parsed=False)
         return True
 
@@ -283,7 +282,8 @@ class Connection(OpenHandler):
             return
         if len(parsed) == 1 and parsed[0][1] is EMPTY_PAYLOAD and data.endswith(HEAD_END):
             inbound = Inbound(parsed[0][0], EMPTY_PAYLOAD, self)
-            if self._desk.at_once(inbound, data if whole and self._learns() else None):
+            learns = self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
+            if self._desk.at_once(inbound, data if whole and learns else None):
                 self.count_answered(1, parsed=True)
                 self._between = True
                 return
@@ -317,9 +317,6 @@ class Connection(OpenHandler):
                 self._take_held()
             else:
                 self.force_close()
-
-    def _learns(self) -> bool:
-        return self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
 
     def _mind_the_head(self, data: bytes) -> None:
         """Keep the clock of a head that has begun, and stop it when it has ended."""
