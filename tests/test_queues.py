@@ -1,67 +1,18 @@
 """Waiting for quota: order, deadlines, refunds of grants that nobody took."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.core.model import Client, Denied
-from proxy.core.spending import Bill, Charge, Granted, Level, Outlook, Receipt, Settled
+from proxy.core.model import Denied
+from proxy.core.spending import Bill, Charge, Granted, Receipt, Settled
 from proxy.core.upstreams import Algorithm, Limit
-from proxy.queues import UNSENT, Overloaded, Patience, Queues
+from proxy.queues import UNSENT, Overloaded, Queues
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
+from tests.stub_ledger import MINUTE, StubLedger, bill, patience, waiting
 from tests.values import replace
-
-MINUTE = Limit("minute", 10, 60.0, Algorithm.SLIDING_WINDOW)
-
-
-def bill(who: str, cost: float = 1.0) -> Bill:
-    return Bill("coingecko", (Charge(MINUTE, "minute", cost),), 8.0, urgent=who == "urgent")
-
-
-def patience(wait: float, priority: int = 3, most: int = 100) -> Patience:
-    return Patience(Client(), priority, wait, most)
-
-
-class StubLedger:
-    """Grants what the test put in; says how long until then."""
-
-    def __init__(self) -> None:
-        self.tokens = 0.0
-        self.retry_after = 3600.0
-        self.returns: tuple[tuple[float, float], ...] = ()
-        self.again = math.inf
-        self.soonest: float | None = 0.001
-        self.granted: list[Bill] = []
-        self.settled: list[tuple[Receipt, Settled]] = []
-        self.asked = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def spend(self, bill: Bill) -> Granted | Denied:
-        self.asked.set()
-        await self.gate.wait()
-        if self.tokens >= bill.charges[0].cost:
-            self.tokens -= bill.charges[0].cost
-            self.granted.append(bill)
-            return Granted(Receipt(str(len(self.granted)), bill))
-        return Denied(
-            "minute", self.retry_after, 60.0, self.soonest, returns=self.returns, again=self.again
-        )
-
-    async def settle(self, receipt: Receipt, settled: Settled) -> None:
-        self.settled.append((receipt, settled))
-
-    def levels(self, _upstream: str) -> tuple[Level, ...]:
-        return ()
-
-    def outlook(self, _upstream: str, _bucket: str) -> Outlook | None:
-        return None
-
-    def held_for(self, _upstream: str) -> float:
-        return 0.0
 
 
 @pytest.fixture
@@ -74,11 +25,6 @@ async def queues(ledger: StubLedger) -> AsyncIterator[Queues]:
     tasks = Tasks(lambda *_: None)
     yield Queues(ledger, tasks, asyncio.get_running_loop().time)
     await tasks.close()
-
-
-async def waiting(queues: Queues, number: int) -> None:
-    while queues.length("coingecko") != number:  # noqa: ASYNC110 - a plain figure, no event
-        await asyncio.sleep(0)
 
 
 async def test_granted_at_once(ledger: StubLedger, queues: Queues) -> None:
@@ -325,96 +271,3 @@ async def test_who_rises_while_being_asked_for_is_served_once(
 
 
 Asking = asyncio.Task[Granted | Denied | Overloaded]
-
-
-def named(name: str, priority: int = 3, most: int = 4, weight: float = 1.0) -> Patience:
-    return Patience(Client(identity=name, weight=weight), priority, 60.0, most)
-
-
-async def lined_up(
-    queues: Queues, *names: str
-) -> list[asyncio.Task[Granted | Denied | Overloaded]]:
-    """Let these take their places, one after another."""
-    tasks = []
-    for position, name in enumerate(names):
-        asked = queues.spend(bill(name), named(name, most=len(names)))
-        tasks.append(asyncio.get_running_loop().create_task(asked))
-        await waiting(queues, position + 1)
-    return tasks
-
-
-async def test_a_full_line_ousts_the_last_of_who_has_most(
-    ledger: StubLedger, queues: Queues
-) -> None:
-    """A flood fills the line: a newcomer takes the flood's last place, and its first goes on."""
-    flood = await lined_up(queues, *["flood"] * 4)
-    newcomer = asyncio.get_running_loop().create_task(queues.spend(bill("new"), named("new")))
-    ousted = await asyncio.wait_for(flood[-1], 20)
-    ledger.tokens = 4
-    queues.changed("coingecko")
-    served = await asyncio.wait_for(asyncio.gather(*flood[:3], newcomer), 20)
-
-    assert ousted == Overloaded(4)
-    assert [Granted] * 4 == [type(each) for each in served]
-
-
-async def test_a_full_line_of_others_is_not_pushed_into(queues: Queues) -> None:
-    """Where everyone waits for one, a newcomer is told, and so is the flood that has most."""
-    others = await lined_up(queues, "a", "b", "c", "c")
-
-    assert await queues.spend(bill("c"), named("c")) == Overloaded(4)
-    last = asyncio.get_running_loop().create_task(queues.spend(bill("d"), named("d")))
-    assert await asyncio.wait_for(others[-1], 20) == Overloaded(4)
-    assert await queues.spend(bill("e"), named("e")) == Overloaded(4)
-    for task in (*others, last):
-        task.cancel()
-
-
-@pytest.mark.parametrize(("priority", "ousts"), [(1, True), (5, False)])
-async def test_a_full_line_makes_room_by_class(
-    queues: Queues, priority: int, *, ousts: bool
-) -> None:
-    """Who is more urgent takes a place of the least urgent; who is less takes none."""
-    tasks = await lined_up(queues, "a", "b", "c", "d")
-    asked = queues.spend(bill("new"), named("new", priority))
-    newcomer = asyncio.get_running_loop().create_task(asked)
-    done, _ = await asyncio.wait([*tasks, newcomer], return_when=asyncio.FIRST_COMPLETED)
-
-    assert (newcomer not in done) is ousts
-    assert [Overloaded(4)] == [task.result() for task in done]
-    for task in (*tasks, newcomer):
-        task.cancel()
-
-
-async def test_a_light_client_is_not_refused_for_a_floods_places(
-    ledger: StubLedger, queues: Queues
-) -> None:
-    """A token a second, fifty of a flood in line: two seconds are enough for one who is not."""
-    ledger.soonest, ledger.retry_after = None, 1.0
-    ledger.returns = tuple((float(second), 1.0) for second in range(1, 121))
-    flood = await lined_up(queues, *["flood"] * 50)
-    light = replace(named("light", most=200), max_wait=3.0)
-    asked = asyncio.get_running_loop().create_task(queues.spend(bill("light"), light))
-    await waiting(queues, 51)
-    hasty = replace(named("flood", most=200), max_wait=3.0)
-
-    assert isinstance(await queues.spend(bill("flood"), hasty), Denied)
-    for task in (*flood, asked):
-        task.cancel()
-
-
-async def test_beyond_what_is_foreseen_another_window_must_pass(
-    ledger: StubLedger, queues: Queues
-) -> None:
-    """Two in 20 s, and two more a window later: within 50 s the third is told at once."""
-    ledger.soonest, ledger.retry_after = None, 20.0
-    ledger.returns, ledger.again = ((20.0, 2.0),), 60.0
-    two = await lined_up(queues, "a", "b")
-    third = replace(named("c", most=9), max_wait=50.0)
-    fourth = replace(named("d", most=9), max_wait=90.0)
-
-    assert isinstance(await queues.spend(bill("c"), third), Denied)
-    patient = asyncio.get_running_loop().create_task(queues.spend(bill("d"), fourth))
-    await waiting(queues, 3)
-    for task in (*two, patient):
-        task.cancel()
