@@ -32,6 +32,8 @@ from proxy.ports import Fleet, Lead
 
 MOST: Final = 2
 """Flights of others that may come to nothing before each goes for itself."""
+MOST_ROUNDS: Final = 8
+"""Times that one asks for a lead at all: another version in the fleet may speak otherwise."""
 LATE: Final = Failed(Failure.TIMEOUT, sent=False, detail="another's fetch did not land in time")
 
 
@@ -117,8 +119,9 @@ class Leads:
     async def _asked(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry:
         known = _newest(plan.stored)
         until = asyncio.get_running_loop().time() + max(0.0, ask.deadline - self._time())
-        in_vain = 0
-        while in_vain < MOST:
+        in_vain = rounds = 0
+        while in_vain < MOST and rounds < MOST_ROUNDS:
+            rounds += 1
             said = await self._fleet.lead(key, known, until)
             if said is None:
                 break

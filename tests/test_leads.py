@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from proxy.answer import Answer
+from proxy.core.landings import Ending, Landed
 from proxy.core.model import Denied, Entry, Policy
 from proxy.fleet.arbiter import Arbiter
 from proxy.fleet.machine import _Own
-from proxy.leads import LATE
+from proxy.leads import LATE, MOST_ROUNDS
 from tests.house import DictStore, House, Response, endpoint, upstream
 
 TARGET = "/coingecko/price"
@@ -249,3 +250,20 @@ async def test_a_hit_asks_nobody(fleet: Fleet) -> None:
     second.flow._parts.fetches._leads._fleet.lead = lead  # type: ignore[method-assign]
     for _ in range(2):
         assert "HIT" == (await second.ask(TARGET)).account.verdict
+
+
+async def test_a_fleet_that_speaks_otherwise_keeps_nobody() -> None:
+    """Whoever is told again and again of what is not in the store fetches for itself."""
+    asked = 0
+
+    class Stranger:
+        async def lead(self, _key: str, _known: float, _until: float) -> Landed:
+            nonlocal asked
+            asked += 1
+            return Landed(Ending.STORED, stamp=float(asked), awaited=False)
+
+    house = House(upstream(PRICE), fleet=Stranger())  # type: ignore[arg-type]  # all that is asked
+    answer = await house.ask(TARGET)
+    await house.close()
+
+    assert (answer.status, asked, len(house.provider.sent)) == (200, MOST_ROUNDS, 1)

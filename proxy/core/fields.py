@@ -34,10 +34,13 @@ def names(fields: Fields) -> frozenset[str]:
 
 def first(fields: Fields, name: str) -> str | None:
     """Return the value of the first field called `name` (given in lower case), or None."""
-    if name in names(fields):
-        for key, value in fields:
-            if key.lower() == name:
-                return value
+    known = _remembered.get(id(fields))
+    if known is not None and known[0] is fields and name not in known[1]:
+        return None
+    size = len(name)  # most names differ in length: seen without lowering them
+    for key, value in fields:
+        if len(key) == size and key.lower() == name:
+            return value
     return None
 
 

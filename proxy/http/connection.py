@@ -1,8 +1,8 @@
 """One client's connection, on aiohttp's own server protocol.
 
 aiohttp parses heads, keeps connections alive and closes them. A head without a body that comes to
-an idle connection is answered at once where that can be, else in a turn: a task of its own, while
-which what else comes is held. What has a body, is pipelined, ends its connection or is of HTTP/1.0
+an idle connection is answered at once where that can be, else in a turn: a task of its own, during
+which whatever else comes is held. What has a body, ends its connection or is of HTTP/1.0
 goes to aiohttp's loop, which queues and drains it. All meet in `Desk.handle`.
 
 - A head that has begun must end within `head_timeout` and within `max_head` bytes.

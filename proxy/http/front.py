@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
+from msgspec.structs import replace
 
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
@@ -192,6 +193,7 @@ class Front:
         try:
             if inbound.known is not None and await self._again_from_store(inbound):
                 return KEEP
+            request = replace(request, inform=self._wire.informer(inbound))
             answer = await self._flow.serve(request, body)
         except BodyError as error:
             return await self._say(inbound, _refused(error.problem))
@@ -285,7 +287,7 @@ class Front:
             who.client,
             None,
             inbound.has_body,
-            self._wire.informer(inbound),
+            None,
             connection.secure,
         )
 
