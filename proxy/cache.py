@@ -4,7 +4,7 @@ What is read from the store is put into the first level; what is written goes in
 at once and into the store behind the answer. Under `obey` a primary key may hold an index of
 variants (RFC 9111 section 4.1): their entries are read with it.
 
-The interleavings that `_read` defends against:
+The interleavings that `read` defends against:
     1. a request misses the first level and asks the store;
     2. meanwhile a fetch lands, and its newer entry goes into the first level;
     3. the store answers with the older one, which would be put over it.
@@ -50,22 +50,18 @@ class Cache:
         """Return what the first level holds, without waiting."""
         return self._first_level.get(key)
 
-    async def read(self, key: str, now: float) -> Entry | None:
-        """Return what is stored under the key itself: an entry, or an index of variants."""
-        return await self._read(key, now)
-
     async def stored(self, key: str, now: float, *, anew: bool = False) -> tuple[Entry, ...]:
         """Return every variant that is stored under a primary key.
 
         `anew`: the store is asked even where the first level has something fresh.
         """
-        entry = await self._read(key, now, anew=anew)
+        entry = await self.read(key, now, anew=anew)
         if entry is None:
             return ()
         if INDEX not in entry.flags:
             return (entry,)
         variants = await asyncio.gather(
-            *(self._read(each, now, anew=anew) for each in listed(entry))
+            *(self.read(each, now, anew=anew) for each in listed(entry))
         )
         return tuple(variant for variant in variants if variant is not None)
 
@@ -111,7 +107,8 @@ class Cache:
 
         self._tasks.start(delete(), "delete")
 
-    async def _read(self, key: str, now: float, *, anew: bool = False) -> Entry | None:
+    async def read(self, key: str, now: float, *, anew: bool = False) -> Entry | None:
+        """Return what is stored under the key itself: an entry, or an index of variants."""
         entry = self._first_level.get(key)
         if not anew and entry is not None and entry.age(now) < entry.lifetimes.ttl:
             return entry

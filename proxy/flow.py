@@ -94,16 +94,16 @@ class Flow:
 
     def again(self, hit: Hit) -> Answer | None:
         """Return the answer of a known hit as of now, and count it; None: it is none any more."""
-        answer = self._parts.hits.answer(hit, self._parts.now())
-        if self.recording is not None and answer is not None:
-            self.recording.record(hit.asked)
-        return answer
+        return self._recorded(hit, self._parts.hits.answer(hit, self._parts.now()))
 
     async def again_from_store(self, hit: Hit) -> Answer | None:
         """Do the same for a hit that only the store has."""
         parts, began = self._parts, self._parts.time()
         entry = await parts.cache.read(hit.entry.key, parts.now())
-        answer = parts.hits.answer_from(hit, entry, parts.now(), parts.time() - began)
+        took = parts.time() - began
+        return self._recorded(hit, parts.hits.answer_from(hit, entry, parts.now(), took))
+
+    def _recorded(self, hit: Hit, answer: Answer | None) -> Answer | None:
         if self.recording is not None and answer is not None:
             self.recording.record(hit.asked)
         return answer

@@ -1,7 +1,6 @@
 """Waiting for quota: order, deadlines, refunds of grants that nobody took."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,18 +12,6 @@ from proxy.tasks import Tasks
 from proxy.urgency import Urgency
 from tests.stub_ledger import MINUTE, StubLedger, bill, patience, waiting
 from tests.values import replace
-
-
-@pytest.fixture
-def ledger() -> StubLedger:
-    return StubLedger()
-
-
-@pytest.fixture
-async def queues(ledger: StubLedger) -> AsyncIterator[Queues]:
-    tasks = Tasks(lambda *_: None)
-    yield Queues(ledger, tasks, asyncio.get_running_loop().time)
-    await tasks.close()
 
 
 async def test_granted_at_once(ledger: StubLedger, queues: Queues) -> None:

@@ -1,28 +1,14 @@
 """Waiting for quota in a line that is full, or longer than what is foreseen."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from proxy.core.model import Client, Denied
 from proxy.core.spending import Granted
 from proxy.queues import Overloaded, Patience, Queues
-from proxy.tasks import Tasks
 from tests.stub_ledger import StubLedger, bill, waiting
 from tests.values import replace
-
-
-@pytest.fixture
-def ledger() -> StubLedger:
-    return StubLedger()
-
-
-@pytest.fixture
-async def queues(ledger: StubLedger) -> AsyncIterator[Queues]:
-    tasks = Tasks(lambda *_: None)
-    yield Queues(ledger, tasks, asyncio.get_running_loop().time)
-    await tasks.close()
 
 
 def named(name: str, priority: int = 3, most: int = 4, weight: float = 1.0) -> Patience:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
-from aiohttp.http import HttpVersion11, StreamWriter
+from aiohttp.http import StreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
@@ -50,7 +50,7 @@ class Desk(Protocol):
         ...
 
     def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
-        """Answer a request without a body, if that takes no waiting; `head` is all of its head."""
+        """Answer what takes a turn, if that takes no waiting; `head` is all of its head."""
         ...
 
     async def handle(self, inbound: Inbound) -> Finished:
@@ -282,28 +282,17 @@ class Connection(OpenHandler):
             return
         if len(parsed) == 1 and parsed[0][1] is EMPTY_PAYLOAD and data.endswith(HEAD_END):
             inbound = Inbound(parsed[0][0], EMPTY_PAYLOAD, self)
-            learns = self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
-            if self._desk.at_once(inbound, data if whole and learns else None):
+            if inbound.takes_a_turn:
+                learns = self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
+                answered = self._desk.at_once(inbound, data if whole and learns else None)
                 self.count_answered(1, parsed=True)
                 self._between = True
-                return
-            if self._takes_turns(inbound):
-                self.count_answered(1, parsed=True)
-                self._between = True
-                self._turn = self._loop.create_task(self._take_turn(inbound))
+                if not answered:
+                    self._turn = self._loop.create_task(self._take_turn(inbound))
                 return
         self.settled = False
         self.hand_over(parsed)
         self._between = self.ended_with_a_head(data)
-
-    def _takes_turns(self, inbound: Inbound) -> bool:
-        message = inbound.message
-        return (
-            not message.should_close
-            and not message.upgrade
-            and message.method != "CONNECT"
-            and message.version == HttpVersion11
-        )
 
     async def _take_turn(self, inbound: Inbound) -> None:
         """Answer one request; then go on with what came meanwhile, or close."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http import HttpVersion10, HttpVersion11
+from aiohttp.http import HttpVersion10
 from msgspec.structs import replace
 
 from proxy import clock
@@ -136,11 +136,9 @@ class Front:
             self._accelerator.gather()
 
     def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
-        """Answer a request without a body, if it is a known hit; `head` is all of its head."""
+        """Answer what takes a turn, if it is a known hit; `head` is all of its head."""
         message, connection = inbound.message, inbound.connection
-        if message.method != "GET" or message.version != HttpVersion11 or self._draining:
-            return False
-        if message.should_close or message.upgrade:
+        if message.method != "GET" or self._draining:
             return False
         request = inbound.request = self._request(inbound)
         handle = None if isinstance(request, Answer) else self._flow.known(request)

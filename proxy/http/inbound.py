@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from proxy.answer import Answer
 from proxy.core.model import Request
@@ -69,6 +69,17 @@ class Inbound:
     def has_body(self) -> bool:
         """Whether a body follows the head, be it empty."""
         return self.body is not EMPTY_PAYLOAD
+
+    @property
+    def takes_a_turn(self) -> bool:
+        """Whether its connection goes on behind it as before; else it is aiohttp's loop's."""
+        message = self.message
+        return (
+            not message.should_close
+            and not message.upgrade
+            and message.method != "CONNECT"
+            and message.version == HttpVersion11
+        )
 
     def _cancel(self, error: BaseException) -> None:
         """Break the body: aiohttp's loop calls this when the client has gone."""
