@@ -2,41 +2,93 @@
 
 RFC 9110 section 5. The order and the spelling of what passes through the proxy are kept, so
 fields are a tuple and not a mapping. Each is asked for a dozen names on its way, most of which it
-has not: its names are worked out once, and remembered with the very tuple for as long as it is
-about.
+has not, and two or three times for all but some. Values differ in each message; names do not: so
+what follows from the names alone (`_Shape`) is worked out once for a row of names, and known with
+the very tuple for as long as it is about.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
+from operator import itemgetter
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
 DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-md5"})
 OF_THE_WHOLE: Final = DIGESTS | {"etag", "last-modified", "content-encoding", "content-length"}
 """What describes a body as it came, and no part that is cut from it, nor what holds it."""
 
-
 _MOST_REMEMBERED: Final = 256
-_remembered: dict[int, tuple[Fields, frozenset[str]]] = {}
+_MOST_SHAPES: Final = 1024
+_MOST_CUTS: Final = 16
+
+
+class _Cut(Struct, frozen=True):
+    """What is left of a shape without some names."""
+
+    pick: Callable[[Fields], Fields]
+    left: "_Shape"
+
+
+class _Shape(Struct):
+    """A row of names: depends on how they are spelled and on their order, and on no value."""
+
+    names: frozenset[str]
+    """In lower case."""
+    places: dict[str, int]
+    """Where each name, in lower case, stands first."""
+    repeated: frozenset[str]
+    """Names that stand more than once."""
+    cuts: dict[frozenset[str], _Cut]
+
+
+_remembered: dict[int, tuple[Fields, _Shape]] = {}
 """By the tuple's own id, which is no other's as long as it is held here."""
+_shapes: dict[tuple[str, ...], _Shape] = {}
+
+
+def _shape(fields: Fields) -> _Shape:
+    known = _remembered.get(id(fields))
+    if known is not None and known[0] is fields:
+        return known[1]
+    row = tuple([name for name, _ in fields])
+    shape = _shapes.get(row)
+    if shape is None:
+        shape = _new_shape(row)
+        if len(_shapes) >= _MOST_SHAPES:
+            _shapes.clear()
+        _shapes[row] = shape
+    _remember(fields, shape)
+    return shape
+
+
+def _remember(fields: Fields, shape: _Shape) -> None:
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[id(fields)] = (fields, shape)
+
+
+def _new_shape(row: tuple[str, ...]) -> _Shape:
+    lowered = [name.lower() for name in row]
+    places = {name: place for place, name in reversed(list(enumerate(lowered)))}
+    repeated = {name for place, name in enumerate(lowered) if places[name] != place}
+    return _Shape(frozenset(lowered), places, frozenset(repeated), {})
 
 
 def names(fields: Fields) -> frozenset[str]:
     """Return the lower-case names of all fields."""
     known = _remembered.get(id(fields))
     if known is not None and known[0] is fields:
-        return known[1]
-    found = frozenset([name.lower() for name, _ in fields])
-    if len(_remembered) >= _MOST_REMEMBERED:
-        _remembered.clear()
-    _remembered[id(fields)] = (fields, found)
-    return found
+        return known[1].names
+    return _shape(fields).names
 
 
 def first(fields: Fields, name: str) -> str | None:
     """Return the value of the first field called `name` (given in lower case), or None."""
     known = _remembered.get(id(fields))
-    if known is not None and known[0] is fields and name not in known[1]:
-        return None
+    if known is not None and known[0] is fields:
+        place = known[1].places.get(name)
+        return None if place is None else fields[place][1]
     size = len(name)  # most names differ in length: seen without lowering them
     for key, value in fields:
         if len(key) == size and key.lower() == name:
@@ -53,16 +105,47 @@ def values(fields: Fields, name: str) -> tuple[str, ...]:
 
 def combined(fields: Fields, name: str) -> str | None:
     """Return all lines of a list field joined as RFC 9110 section 5.3 allows, or None."""
-    if name not in names(fields):
+    shape = _shape(fields)
+    place = shape.places.get(name)
+    if place is None:
         return None
+    if name not in shape.repeated:
+        return fields[place][1]
     return ", ".join([value for key, value in fields if key.lower() == name])
 
 
 def without(fields: Fields, dropped: Container[str]) -> Fields:
     """Return `fields` less those with a lower-case name in `dropped`; the same where none has."""
-    if isinstance(dropped, frozenset | set) and names(fields).isdisjoint(dropped):
+    if not isinstance(dropped, frozenset):
+        if isinstance(dropped, set) and names(fields).isdisjoint(dropped):
+            return fields
+        return tuple([pair for pair in fields if pair[0].lower() not in dropped])
+    shape = _shape(fields)
+    cut = shape.cuts.get(dropped)
+    if cut is None:
+        cut = _new_cut(fields, shape, dropped)
+    if cut.left is shape:
         return fields
-    return tuple([pair for pair in fields if pair[0].lower() not in dropped])
+    kept = cut.pick(fields)
+    _remember(kept, cut.left)
+    return kept
+
+
+def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Cut:
+    """Return, and remember with the shape, what is left of it; itself where nothing is dropped."""
+    row = [name for name, _ in fields]
+    kept = [place for place, name in enumerate(row) if name.lower() not in dropped]
+    left = shape if len(kept) == len(row) else _new_shape(tuple([row[place] for place in kept]))
+    if len(shape.cuts) >= _MOST_CUTS:  # what Connection names is the other side's to choose
+        shape.cuts.clear()
+    cut = shape.cuts[dropped] = _Cut(_picking(kept), left)
+    return cut
+
+
+def _picking(places: list[int]) -> Callable[[Fields], Fields]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda fields: tuple([fields[place] for place in places])
 
 
 def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:
