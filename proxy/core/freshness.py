@@ -35,6 +35,7 @@ FUTURE: Final = 60.0
 MUST_REVALIDATE: Final = "must-revalidate"
 NO_CACHE: Final = "no-cache"
 STALE_IF_ERROR: Final = "stale-if-error"
+_IGNORE: Final = Policy.IGNORE
 _FORBID_STALE: Final = ("must-revalidate", "proxy-revalidate", "s-maxage")
 
 
@@ -79,11 +80,13 @@ def age_field(fields: Fields) -> float | None:
 
 def initial_age(policy: Policy, fetched: Fetched) -> float:
     """Return `corrected_initial_age` (RFC 9111 section 4.2.3)."""
-    delay = max(0.0, fetched.received_at - fetched.requested_at)
-    told = (age_field(fetched.reply.fields) or 0.0) + delay
-    if policy is Policy.IGNORE:
-        return told
-    return max(told, _apparent_age(fetched.reply.fields, fetched.received_at))
+    received_at = fetched.received_at
+    told = received_at - fetched.requested_at
+    told = max(told, 0.0)
+    fields = fetched.reply.fields
+    if (age := age_field(fields)) is not None:
+        told += age
+    return told if policy is _IGNORE else max(told, _apparent_age(fields, received_at))
 
 
 def _apparent_age(fields: Fields, received_at: float) -> float:

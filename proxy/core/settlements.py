@@ -49,6 +49,10 @@ ERRORS: Final = frozenset({500, 502, 503, 504})
 RESCUED: Final = ERRORS | {418, 429}
 KEY_REFUSED: Final = frozenset({401, 402})
 """To the proxy's own key; rescued only where the endpoint says how old an answer may ever be."""
+_OBEY: Final = Policy.OBEY
+_MISS: Final = Verdict.MISS
+"""A look at a member of an enumeration is dear where it is taken for each answer."""
+_NOTHING: Final = Nothing()
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _SUCCESS: Final = range(200, 300)
@@ -67,7 +71,16 @@ class _Exchange(Struct, frozen=True):
 
     @property
     def obey(self) -> bool:
-        return self.endpoint.policy is Policy.OBEY
+        return self.endpoint.policy is _OBEY
+
+    @property
+    def target(self) -> str:
+        """The absolute URI that was asked of the upstream."""
+        if self.uri:
+            return self.uri
+        request = self.request
+        path = f"{request.path}?{request.query}" if request.query else request.path
+        return f"http://{request.host or 'upstream'}{path}"
 
 
 def settle(
@@ -88,19 +101,14 @@ def settle(
     POST's reply is storable; empty: nothing is stored); `uri` is the absolute URI that was asked
     of the upstream; `dropped` are further fields, lower case, that are never replayed.
     """
-    exchange = _Exchange(endpoint, request, lifetimes, key, now, uri or _uri(request), dropped)
+    exchange = _Exchange(endpoint, request, lifetimes, key, now, uri, dropped)
     match plan:
-        case Forward():
-            return _forwarded(exchange, plan, outcome)
         case Fetch():
             return _fetched(exchange, plan, outcome)
+        case Forward():
+            return _forwarded(exchange, plan, outcome)
         case _:
             assert_never(plan)
-
-
-def _uri(request: Request) -> str:
-    path = f"{request.path}?{request.query}" if request.query else request.path
-    return f"http://{request.host or 'upstream'}{path}"
 
 
 # ── Fetch ──
@@ -108,48 +116,42 @@ def _uri(request: Request) -> str:
 
 def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
     match outcome:
+        case Fetched():
+            return _answered(exchange, plan, outcome)
         case Denied():
             rescued = _rescue(exchange, plan, _why(outcome))
             return rescued or _denied(exchange, outcome)
         case Failed():
             rescued = _rescue(exchange, plan, outcome.failure.value)
             return rescued or _failed(outcome, late=_forbidden(exchange, plan))
-        case Fetched():
-            return _answered(exchange, plan, outcome)
         case _:
             assert_never(outcome)
 
 
 def _answered(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:
-    status = fetched.reply.status
+    status, request = fetched.reply.status, exchange.request
     if (why := _useless(exchange, fetched)) and (
         rescued := _rescue(exchange, plan, why, status=status)
     ):
         return rescued
     if status == _NOT_MODIFIED:
         return _not_modified(exchange, plan, fetched)
-    if exchange.request.method == "HEAD" and exchange.obey:
+    if request.method == "HEAD" and exchange.obey:
         return _head(exchange, plan, fetched)
-    stored = storing.entry(
-        exchange.endpoint,
-        exchange.request,
-        fetched,
-        exchange.own,
-        exchange.key,
-        dropped=exchange.dropped,
-    )
-    whole = storing.unstored(exchange.endpoint, exchange.request, fetched, exchange.key)
+    endpoint, key = exchange.endpoint, exchange.key
+    stored = storing.entry(endpoint, request, fetched, exchange.own, key, dropped=exchange.dropped)
     if isinstance(stored, Unstorable):
         return Settlement(
-            whole,
-            Nothing(),
-            Verdict.MISS,
+            storing.unstored(endpoint, request, fetched, key),
+            _NOTHING,
+            _MISS,
             detail=stored.reason,
             shareable=not exchange.obey,
             forward_status=status,
         )
+    whole = storing.unstored(endpoint, request, fetched, key, stored.initial_age)
     write = _put(exchange, plan.stored, stored)
-    return Settlement(whole, write, Verdict.MISS, stored=True, forward_status=status)
+    return Settlement(whole, write, _MISS, stored=True, forward_status=status)
 
 
 def _put(exchange: _Exchange, others: tuple[Entry, ...], entry: Entry) -> Put:
@@ -209,7 +211,7 @@ def _unchanged(exchange: _Exchange, entry: Entry) -> Settlement:
     """Settle a 304 that names another: it is no answer to others, and nothing is made of it."""
     return Settlement(
         entry,
-        Nothing(),
+        _NOTHING,
         Verdict.REVALIDATED,
         shareable=False,
         forward_status=_NOT_MODIFIED,
@@ -221,7 +223,7 @@ def _unasked(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:
     """Settle a 304 that confirms nothing stored: to the client's own condition, or out of place."""
     own = any(first(exchange.request.fields, name) for name in conditions.CONDITIONAL)
     if exchange.obey and own and not plan.validators:
-        return _as_it_came(exchange, fetched, Verdict.MISS)
+        return _as_it_came(exchange, fetched, _MISS)
     broken = Failed(Failure.PROTOCOL, sent=True, detail="a 304 that confirms nothing stored")
     return replace(_failed(broken), forward_status=_NOT_MODIFIED)
 
@@ -230,16 +232,16 @@ def _head(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:
     """Settle a HEAD that went upstream: it updates the stored GET (RFC 9111 section 4.3.5)."""
     stored = variants.select(plan.stored, exchange.request)
     if stored is None or fetched.reply.status != _OK:
-        return _as_it_came(exchange, fetched, Verdict.MISS)
+        return _as_it_came(exchange, fetched, _MISS)
     length = fetched.content_length
     same_length = length is None or bool(stored.encoding) or length == len(stored.body)
     if same_length and conditions.same_representation(stored, fetched.reply.fields):
         fresh = storing.freshened(
             exchange.endpoint, stored, fetched, exchange.own, dropped=exchange.dropped
         )
-        return Settlement(fresh, Touch(fresh), Verdict.MISS, stored=True, forward_status=_OK)
+        return Settlement(fresh, Touch(fresh), _MISS, stored=True, forward_status=_OK)
     stale = replace(stored, lifetimes=Lifetimes(0.0, keep=stored.lifetimes.keep))
-    return replace(_as_it_came(exchange, fetched, Verdict.MISS), write=Touch(stale))
+    return replace(_as_it_came(exchange, fetched, _MISS), write=Touch(stale))
 
 
 def _as_it_came(exchange: _Exchange, fetched: Fetched, verdict: Verdict) -> Settlement:
@@ -247,7 +249,7 @@ def _as_it_came(exchange: _Exchange, fetched: Fetched, verdict: Verdict) -> Sett
     fields = storing.passed_fields(exchange.endpoint.policy, fetched.reply.fields)
     return Settlement(
         replace(fetched.reply, fields=fields),
-        Nothing(),
+        _NOTHING,
         verdict,
         shareable=False,
         forward_status=fetched.reply.status,
@@ -272,7 +274,7 @@ def _rescue(
             return None
     return Settlement(
         entry,
-        Nothing(),
+        _NOTHING,
         Verdict.RESCUED,
         detail=why,
         forward_status=status,
@@ -313,7 +315,7 @@ def _denied(exchange: _Exchange, denied: Denied) -> Settlement:
     else:
         detail = f"limit {denied.limit} of {name} is used up"
         refuse = Refuse(429, "Quota exhausted", detail, "quota-exhausted")
-    return Settlement(refuse, Nothing(), Verdict.REFUSED, retry_after=denied.retry_after)
+    return Settlement(refuse, _NOTHING, Verdict.REFUSED, retry_after=denied.retry_after)
 
 
 def _failed(failed: Failed, *, late: bool = False) -> Settlement:
@@ -328,7 +330,7 @@ def _failed(failed: Failed, *, late: bool = False) -> Settlement:
             assert_never(failed.failure)
     if late:
         refuse = replace(refuse, status=504)
-    return Settlement(refuse, Nothing(), Verdict.REFUSED, detail=failed.failure.value)
+    return Settlement(refuse, _NOTHING, Verdict.REFUSED, detail=failed.failure.value)
 
 
 # ── Forward ──
@@ -351,8 +353,8 @@ def _forwarded(exchange: _Exchange, plan: Forward, outcome: Outcome) -> Settleme
 
 def _invalidation(exchange: _Exchange, reply: Reply) -> Write:
     method = exchange.request.method
-    targets = invalidation.targets(method, exchange.uri, reply.status, reply.fields)
-    return Invalidate(targets) if targets else Nothing()
+    targets = invalidation.targets(method, exchange.target, reply.status, reply.fields)
+    return Invalidate(targets) if targets else _NOTHING
 
 
 def _posted(exchange: _Exchange, fetched: Fetched) -> Put | None:
@@ -361,10 +363,10 @@ def _posted(exchange: _Exchange, fetched: Fetched) -> Put | None:
     It must say how long it holds, and that it is the representation of the URI posted to.
     """
     reply, request = fetched.reply, exchange.request
-    located = invalidation.resolved(exchange.uri, first(reply.fields, "content-location"))
+    located = invalidation.resolved(exchange.target, first(reply.fields, "content-location"))
     control = directives.of_reply(reply.fields)
     explicit = freshness.explicit_lifetime(control, reply.fields, fetched.received_at)
-    if located != exchange.uri or explicit is None or reply.status not in _SUCCESS:
+    if located != exchange.target or explicit is None or reply.status not in _SUCCESS:
         return None
     if not exchange.key:
         return None

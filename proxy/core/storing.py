@@ -10,7 +10,8 @@
 """
 
 from collections.abc import Container
-from typing import Final, assert_never
+from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,10 +37,17 @@ CONNECTION: Final = frozenset(
         "http2-settings",
     }
 )  # fmt: skip
-_CONNECTION_AND_COOKIES: Final = CONNECTION | COOKIES
 UNREPLAYED: Final = frozenset(
     {"age", "content-length", "via", "alt-svc", "nel", "report-to", "strict-transport-security"}
 )
+_IGNORE: Final = Policy.IGNORE
+_OBEY: Final = Policy.OBEY
+"""A look at a member of an enumeration is dear where it is taken for each reply."""
+_WITHHELD: Final = CONNECTION | COOKIES
+_UNSTORED: Final = _WITHHELD | UNREPLAYED
+_UNSTORED_OBEYING: Final = CONNECTION | UNREPLAYED
+_KEPT: Final = STORABLE | NEGATIVE
+_NO_FLAGS: Final[frozenset[str]] = frozenset()
 _PARTIAL: Final = 206
 _NOT_MODIFIED: Final = 304
 _REDIRECTS: Final = range(300, 400)
@@ -66,52 +74,61 @@ def entry(
 
     `own` are the endpoint's lifetimes for this request, `dropped` further fields never replayed.
     """
-    reply = fetched.reply
+    reply, policy = fetched.reply, endpoint.policy
     if obstacle := _obstacle(endpoint, request, fetched):
         return Unstorable(obstacle)
-    mine = _for_status(endpoint, own, reply.status)
-    lives = freshness.lifetimes(
-        endpoint.policy, mine, reply.status, reply.fields, fetched.received_at
-    )
-    if lives.usable <= 0.0 or (endpoint.policy is Policy.IGNORE and lives.ttl <= 0.0):
-        return Unstorable("no lifetime")
-    lives = stretching.kept(endpoint, _aligned(endpoint, request, fetched, reply.status, lives))
-    obey = endpoint.policy is Policy.OBEY
+    lives = _for_status(endpoint, own, reply.status)
+    if policy is _IGNORE:
+        if lives.ttl <= 0.0:
+            return Unstorable("no lifetime")
+    else:
+        lives = freshness.lifetimes(policy, lives, reply.status, reply.fields, fetched.received_at)
+        if lives.usable <= 0.0:
+            return Unstorable("no lifetime")
+    if endpoint.align is not None:
+        lives = _aligned(endpoint, request, fetched, reply.status, lives)
+    obey = policy is _OBEY
     return Entry(
-        key=variants.variant_key(key, reply.fields, request) if obey else key,
-        status=reply.status,
-        reason=reply.reason,
-        fields=_dated(stored_fields(endpoint.policy, reply.fields, dropped), fetched),
-        body=reply.body,
-        encoding=reply.encoding,
-        requested_at=fetched.requested_at,
-        received_at=fetched.received_at,
-        initial_age=freshness.initial_age(endpoint.policy, fetched),
-        lifetimes=lives,
+        variants.variant_key(key, reply.fields, request) if obey else key,
+        reply.status,
+        reply.reason,
+        _dated(stored_fields(policy, reply.fields, dropped), fetched),
+        reply.body,
+        reply.encoding,
+        fetched.requested_at,
+        fetched.received_at,
+        freshness.initial_age(policy, fetched),
+        stretching.kept(endpoint, lives),
         request_fields=variants.selecting(reply.fields, request) if obey else (),
         tags=endpoint.tags,
-        flags=flags(endpoint.policy, reply.fields),
+        flags=flags(policy, reply.fields),
     )
 
 
-def unstored(endpoint: Endpoint, request: Request, fetched: Fetched, key: str) -> Entry:
-    """Return a reply in the shape of an entry, whole, so that it is presented like one."""
-    reply = fetched.reply
+def unstored(
+    endpoint: Endpoint, request: Request, fetched: Fetched, key: str, age: float | None = None
+) -> Entry:
+    """Return a reply in the shape of an entry, whole, so that it is presented like one.
+
+    `age` is its initial one, where that is known already.
+    """
+    reply, policy = fetched.reply, endpoint.policy
     return Entry(
-        key=key,
-        status=reply.status,
-        reason=reply.reason,
-        fields=passed_fields(endpoint.policy, reply.fields),
-        body=reply.body,
-        encoding=reply.encoding,
-        requested_at=fetched.requested_at,
-        received_at=fetched.received_at,
-        initial_age=freshness.initial_age(endpoint.policy, fetched),
-        lifetimes=Lifetimes(0.0),
-        request_fields=variants.selecting(reply.fields, request)
-        if endpoint.policy is Policy.OBEY
-        else (),
+        key,
+        reply.status,
+        reply.reason,
+        passed_fields(policy, reply.fields),
+        reply.body,
+        reply.encoding,
+        fetched.requested_at,
+        fetched.received_at,
+        freshness.initial_age(policy, fetched) if age is None else age,
+        _NO_LIFETIME,
+        variants.selecting(reply.fields, request) if policy is _OBEY else (),
     )
+
+
+_NO_LIFETIME: Final = Lifetimes(0.0)
 
 
 def freshened(
@@ -157,7 +174,7 @@ _DESCRIBE_BODY: Final = frozenset(
 
 def flags(policy: Policy, fields: Fields) -> frozenset[str]:
     """Return the flags of an entry: only where the origin's word counts."""
-    return frozenset() if policy is Policy.IGNORE else freshness.flags(fields)
+    return _NO_FLAGS if policy is _IGNORE else freshness.flags(fields)
 
 
 # ── Fields ──
@@ -165,19 +182,29 @@ def flags(policy: Policy, fields: Fields) -> frozenset[str]:
 
 def passed_fields(policy: Policy, fields: Fields) -> Fields:
     """Return the fields that go to the client who asked: those of the connection go no further."""
-    dropped = CONNECTION if policy is Policy.OBEY else _CONNECTION_AND_COOKIES
-    if lines := values(fields, "connection"):
-        dropped = dropped | {token.strip().lower() for line in lines for token in line.split(",")}
-    return without(fields, dropped)
+    return _beyond(fields, CONNECTION if policy is _OBEY else _WITHHELD)
 
 
 def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fields:
     """Return the fields that are kept for others."""
-    kept = without(without(passed_fields(policy, fields), UNREPLAYED), dropped)
-    if policy is Policy.IGNORE:
+    kept = _beyond(fields, _UNSTORED_OBEYING if policy is _OBEY else _UNSTORED)
+    if dropped:
+        kept = without(kept, dropped)
+    if policy is _IGNORE:
         return kept
     control = directives.of_reply(fields)
     return without(kept, control.names("private") | control.names("no-cache"))
+
+
+def _beyond(fields: Fields, dropped: frozenset[str]) -> Fields:
+    """Return `fields` less those `dropped`, and less what Connection names."""
+    lines = values(fields, "connection")
+    return without(fields, _and_named(dropped, lines) if lines else dropped)
+
+
+@lru_cache(maxsize=256)  # a provider writes the same Connection each time
+def _and_named(dropped: frozenset[str], lines: tuple[str, ...]) -> frozenset[str]:
+    return dropped | {token.strip().lower() for line in lines for token in line.split(",")}
 
 
 def _dated(fields: Fields, fetched: Fetched) -> Fields:
@@ -196,25 +223,24 @@ def _obstacle(endpoint: Endpoint, request: Request, fetched: Fetched) -> str:
         return "rejected"
     if len(fetched.reply.body) > endpoint.max_size:
         return "too large"
-    match endpoint.policy:
-        case Policy.IGNORE:
-            return _undeclared(endpoint, fetched.reply)
-        case Policy.CAP:
-            return _undeclared(endpoint, fetched.reply) or _forbidden(request, fetched.reply)
-        case Policy.OBEY:
-            return _forbidden(request, fetched.reply) or _unbidden(fetched)
-        case _:
-            assert_never(endpoint.policy)
+    policy = endpoint.policy
+    if policy is _OBEY:
+        return _forbidden(request, fetched.reply) or _unbidden(fetched)
+    undeclared = _undeclared(endpoint, fetched.reply)
+    if policy is _IGNORE:
+        return undeclared
+    return undeclared or _forbidden(request, fetched.reply)
 
 
 def _undeclared(endpoint: Endpoint, reply: Reply) -> str:
     status = reply.status
-    if status not in STORABLE | NEGATIVE and status not in dict(endpoint.negative):
+    if status not in _KEPT and status not in dict(endpoint.negative):
         return "status"
     declared = endpoint.content_type
     if declared is None or status in _REDIRECTS:
         return ""
-    return "" if _essence(first(reply.fields, "content-type")) == _essence(declared) else "type"
+    said = first(reply.fields, "content-type")
+    return "" if said == declared or _essence(said) == _essence(declared) else "type"
 
 
 def _essence(content_type: str | None) -> str:
@@ -265,7 +291,7 @@ def _aligned(
 
 def _for_status(endpoint: Endpoint, own: Lifetimes, status: int) -> Lifetimes:
     """Return the endpoint's lifetimes for a status: negative ones are short, and never stale."""
-    if (declared := dict(endpoint.negative).get(status)) is not None:
+    if endpoint.negative and (declared := dict(endpoint.negative).get(status)) is not None:
         return Lifetimes(declared)
     if status in NEGATIVE:
         return Lifetimes(min(endpoint.negative_ttl, own.ttl))
