@@ -85,7 +85,8 @@ def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
         match=match,
         private=private,
         key="" if private else keys.key(match, request, secret),
-        lifetimes=costs.lifetimes(match.endpoint, costs.arguments(match)),
+        lifetimes=match.endpoint.lifetimes
+        or costs.lifetimes(match.endpoint, costs.arguments(match)),
         began=began,
         secret=secret,
     )

@@ -51,6 +51,8 @@ def lifetimes(endpoint: Endpoint, parameters: Parameters) -> Lifetimes:
 
     The TTL is 0 where none is configured (`obey`). `max_age` and `stretch` are not applied.
     """
+    if endpoint.lifetimes is not None:
+        return endpoint.lifetimes
 
     def seconds(table: Table) -> float:
         return max(0.0, figure(table, parameters, min))

@@ -20,6 +20,8 @@ OF_THE_WHOLE: Final = DIGESTS | {"etag", "last-modified", "content-encoding", "c
 
 _MOST_REMEMBERED: Final = 256
 _MOST_SHAPES: Final = 1024
+_LONGEST: Final = 2048
+"""Characters of a row of names that is worth remembering: the other side chooses them."""
 _MOST_CUTS: Final = 16
 
 
@@ -40,6 +42,7 @@ class _Shape(Struct):
     repeated: frozenset[str]
     """Names that stand more than once."""
     cuts: dict[frozenset[str], _Cut]
+    picks: dict[frozenset[str], Callable[[Fields], Fields]]
 
 
 _remembered: dict[int, tuple[Fields, _Shape]] = {}
@@ -55,9 +58,10 @@ def _shape(fields: Fields) -> _Shape:
     shape = _shapes.get(row)
     if shape is None:
         shape = _new_shape(row)
-        if len(_shapes) >= _MOST_SHAPES:
-            _shapes.clear()
-        _shapes[row] = shape
+        if sum(map(len, row)) <= _LONGEST:
+            if len(_shapes) >= _MOST_SHAPES:
+                _shapes.clear()
+            _shapes[row] = shape
     _remember(fields, shape)
     return shape
 
@@ -72,7 +76,7 @@ def _new_shape(row: tuple[str, ...]) -> _Shape:
     lowered = [name.lower() for name in row]
     places = {name: place for place, name in reversed(list(enumerate(lowered)))}
     repeated = {name for place, name in enumerate(lowered) if places[name] != place}
-    return _Shape(frozenset(lowered), places, frozenset(repeated), {})
+    return _Shape(frozenset(lowered), places, frozenset(repeated), {}, {})
 
 
 def names(fields: Fields) -> frozenset[str]:
@@ -131,6 +135,18 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
     return kept
 
 
+def only(fields: Fields, kept: frozenset[str]) -> Fields:
+    """Return the fields with a lower-case name in `kept`."""
+    shape = _shape(fields)
+    pick = shape.picks.get(kept)
+    if pick is None:
+        if len(shape.picks) >= _MOST_CUTS:
+            shape.picks.clear()
+        places = [place for place, (name, _) in enumerate(fields) if name.lower() in kept]
+        pick = shape.picks[kept] = _picking(places)
+    return pick(fields)
+
+
 def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Cut:
     """Return, and remember with the shape, what is left of it; itself where nothing is dropped."""
     row = [name for name, _ in fields]
@@ -145,7 +161,13 @@ def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Cut:
 def _picking(places: list[int]) -> Callable[[Fields], Fields]:
     if len(places) > 1:
         return itemgetter(*places)
+    if not places:
+        return _none
     return lambda fields: tuple([fields[place] for place in places])
+
+
+def _none(_: Fields) -> Fields:
+    return ()
 
 
 def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:

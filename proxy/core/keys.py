@@ -15,27 +15,24 @@ can look like a separator.
 """
 
 import hashlib
-from collections.abc import Iterable
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
 
 from proxy.core import parameters
-from proxy.core.accepts import default_accept, normal_accept
-from proxy.core.fields import combined
+from proxy.core.marks import DESCRIBE_BODY
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import quoted
-from proxy.core.privacy import credential, is_private, is_secret_header, is_secret_parameter
+from proxy.core.privacy import credential, is_private
 from proxy.core.routing import REMEMBERED, Match
+from proxy.core.wordings import named, wording
 
-__all__ = ["DESCRIBE_BODY", "LONGEST", "is_private", "key", "named"]
+__all__ = ["LONGEST", "is_private", "key"]
 
 LONGEST: Final = 128
 """Characters of parameters that are shown; longer ones are hashed."""
 
-DESCRIBE_BODY: Final = ("content-type", "content-encoding")
-"""Fields that say how a cached request's body is to be read."""
-
+_OBEY: Final = Policy.OBEY
 _by_name = itemgetter(0)
 
 
@@ -60,12 +57,12 @@ def _target(match: Match) -> str:
     The path's variables and the parameters that matter, decoded, sorted and quoted; under `obey`
     the target as the client wrote it, less secrets.
     """
-    return _written(match) if match.endpoint.policy is Policy.OBEY else _path(match) + _query(match)
+    return _written(match) if match.endpoint.policy is _OBEY else _path(match) + _query(match)
 
 
 def _written(match: Match) -> str:
-    upstream = match.upstream
-    query = parameters.without(match.query, lambda name, _: is_secret_parameter(upstream, name))
+    keys = match.upstream.keys_in_query
+    query = parameters.without(match.query, lambda name, _: name.lower() in keys)
     return f"{match.path}?{query}" if query else match.path
 
 
@@ -85,11 +82,11 @@ def _path(match: Match) -> str:
 def _query(match: Match) -> str:
     if not match.parameters:
         return ""
-    upstream, ignored = match.upstream, match.endpoint.ignored_parameters
+    keys, ignored = match.upstream.keys_in_query, match.endpoint.ignored_parameters
     kept = [
         (quoted(name), quoted(value))
         for name, value in match.parameters
-        if name not in ignored and not is_secret_parameter(upstream, name)
+        if name not in ignored and name.lower() not in keys
     ]
     kept.sort(key=_by_name)  # stable: repeated parameters keep their order
     return "?" + "&".join([f"{name}={value}" for name, value in kept]) if kept else ""
@@ -98,45 +95,17 @@ def _query(match: Match) -> str:
 def _variant(match: Match, request: Request, secret: bytes) -> str:
     """Return what beside the target makes the answer another: each part begins with `;`."""
     endpoint = match.endpoint
-    parts = [] if endpoint.policy is Policy.OBEY else _headers(match, request)
-    if request.method not in {"GET", "HEAD"}:
-        parts.append(f"method={quoted(request.method)}")
+    said = wording(match.upstream, endpoint, request.method, request.fields).variant
     if endpoint.cache_body and request.method == "POST":
-        parts += _body(match, request)
-    if named := credential(match, request, secret, private=False):
-        parts.append(f"credential={named}")
-    return "".join([f";{part}" for part in parts])
-
-
-def _headers(match: Match, request: Request) -> list[str]:
-    endpoint = match.endpoint
-    accept = normal_accept(combined(request.fields, "accept"), endpoint.content_type)
-    usual = accept == default_accept(endpoint.content_type)
-    return [
-        *([] if usual else [f"accept={quoted(accept)}"]),
-        *(
-            f"header-{quoted(name)}={quoted(value)}"
-            for name, value in named(match, request, endpoint.headers)
-        ),
-    ]
+        said += "".join([f";{part}" for part in _body(match, request)])
+    if name := credential(match, request, secret, private=False):
+        said += f";credential={name}"
+    return said
 
 
 def _body(match: Match, request: Request) -> list[str]:
     """Return what a body means: its octets, and how they are to be read."""
     octets = hashlib.blake2b(request.body or b"", digest_size=32)
-    parts = [f"{name}={quoted(value)}" for name, value in named(match, request, DESCRIBE_BODY)]
+    described = named(match.upstream, request.fields, DESCRIBE_BODY)
+    parts = [f"{name}={quoted(value)}" for name, value in described]
     return [*parts, f"body={octets.hexdigest()}"]
-
-
-def named(match: Match, request: Request, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the request's fields called `names` (lower case) that say something and hide nothing.
-
-    The same are keyed and sent; several lines count as one.
-    """
-    return tuple(
-        (name, value.strip())
-        for name in names
-        if (value := combined(request.fields, name))
-        and value.strip()
-        and not is_secret_header(match.upstream, name)
-    )

@@ -18,19 +18,13 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy.core import parameters
-from proxy.core.accepts import normal_accept
-from proxy.core.fields import Fields, combined, replaced, values
-from proxy.core.keys import DESCRIBE_BODY, named
+from proxy.core.fields import Fields, replaced, values
+from proxy.core.marks import SIGNATURE_PARAMETERS
 from proxy.core.model import Fetch, Forward, Policy, Request
-from proxy.core.privacy import (
-    SIGNATURE_PARAMETERS,
-    client_keys,
-    forwards_client_keys,
-    is_secret_header,
-    is_secret_parameter,
-)
+from proxy.core.privacy import client_keys, forwards_client_keys, is_secret_parameter
 from proxy.core.routing import Match
 from proxy.core.upstreams import Upstream
+from proxy.core.wordings import wording
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -164,33 +158,13 @@ def _less_keys(upstream: Upstream, fields: Fields, *, theirs: bool) -> Fields:
     return tuple(
         (name, value)
         for name, value in fields
-        if not is_secret_header(upstream, name.lower()) or (theirs and value.strip())
+        if name.lower() not in upstream.keys_in_fields or (theirs and value.strip())
     )
 
 
 def _keyed(match: Match, request: Request, *, theirs: bool) -> Fields:
-    endpoint, upstream = match.endpoint, match.upstream
-    accept = normal_accept(combined(request.fields, "accept"), endpoint.content_type)
-    fields = [("Accept", accept), ("Accept-Encoding", "gzip")]
-    if upstream.user_agent:
-        fields.append(("User-Agent", upstream.user_agent))
-    kept = endpoint.headers
-    if endpoint.cache_body and request.method == "POST":
-        kept += DESCRIBE_BODY
-    fields += [
-        (_spelled(request.fields, name), value) for name, value in named(match, request, kept)
-    ]
-    if theirs:
-        fields += [pair for pair in request.fields if _is_key(upstream, pair)]
-    return tuple(fields)
-
-
-def _is_key(upstream: Upstream, pair: tuple[str, str]) -> bool:
-    return is_secret_header(upstream, pair[0].lower()) and bool(pair[1].strip())
-
-
-def _spelled(fields: Fields, name: str) -> str:
-    return next(key for key, _ in fields if key.lower() == name)
+    said = wording(match.upstream, match.endpoint, request.method, request.fields)
+    return said.sent + said.key_fields if theirs else said.sent
 
 
 def _own_header(upstream: Upstream) -> Fields:

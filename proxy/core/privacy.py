@@ -12,19 +12,24 @@ in cache keys and in the counts of limits `of: credential`.
 
 import hashlib
 import hmac
-from typing import Final
 
-from proxy.core.model import Policy, Request
+from proxy.core.marks import SIGNATURE_HEADERS, SIGNATURE_PARAMETERS, TOKEN_HEADERS
+from proxy.core.model import Request
 from proxy.core.routing import Match
 from proxy.core.upstreams import Upstream
+from proxy.core.wordings import wording
 
-SIGNATURE_PARAMETERS: Final = frozenset({"signature"})
-SIGNATURE_HEADERS: Final = frozenset({"ok-access-sign", "x-bapi-sign", "api-sign"})
-TOKEN_HEADERS: Final = frozenset({"authorization", "cookie"})
-"""Under `obey`, RFC 9111 section 3.5 decides what they mean."""
-
-_MARKS: Final = SIGNATURE_HEADERS | TOKEN_HEADERS
-_SAFE: Final = frozenset({"GET", "HEAD"})
+__all__ = [
+    "SIGNATURE_HEADERS",
+    "SIGNATURE_PARAMETERS",
+    "TOKEN_HEADERS",
+    "client_keys",
+    "credential",
+    "forwards_client_keys",
+    "is_private",
+    "is_secret_parameter",
+    "private_because",
+]
 
 
 def is_private(match: Match, request: Request) -> bool:
@@ -34,21 +39,14 @@ def is_private(match: Match, request: Request) -> bool:
 
 def private_because(match: Match, request: Request) -> str | None:
     """Return what makes the request private, in a few words, or None."""
-    endpoint = match.endpoint
-    if endpoint.private:
-        return f"endpoint {endpoint.name} is private"
-    if request.method not in _SAFE and not (endpoint.cache_body and request.method == "POST"):
-        return f"method {request.method}"
     upstream = match.upstream
+    said = wording(upstream, match.endpoint, request.method, request.fields)
+    if said.private is not None:
+        return said.private
     for name, _ in match.parameters:
         if name in SIGNATURE_PARAMETERS or name in upstream.private_parameters:
             return f"parameter {name}"
-    declared = upstream.private_headers
-    for name, _ in request.fields:
-        lowered = name.lower()
-        if lowered in declared or (lowered in _MARKS and _makes_private(match, lowered)):
-            return f"header {lowered}"
-    return None
+    return said.marked
 
 
 def client_keys(match: Match, request: Request) -> tuple[tuple[str, str], ...]:
@@ -57,18 +55,17 @@ def client_keys(match: Match, request: Request) -> tuple[tuple[str, str], ...]:
     What `client_credentials: refuse` refuses; never to be logged.
     """
     upstream = match.upstream
-    headers = (
-        (lowered, value.strip())
-        for name, value in request.fields
-        if is_secret_header(upstream, lowered := name.lower())
+    in_fields = wording(upstream, match.endpoint, request.method, request.fields).keys
+    if not match.parameters:
+        return in_fields
+    return (
+        *in_fields,
+        *(
+            (f"parameter {name}", value)
+            for name, value in match.parameters
+            if value and is_secret_parameter(upstream, name)
+        ),
     )
-    found = [(f"header {name}", value) for name, value in headers if value]
-    found += (
-        (f"parameter {name}", value)
-        for name, value in match.parameters
-        if value and is_secret_parameter(upstream, name)
-    )
-    return tuple(found)
 
 
 def forwards_client_keys(match: Match, *, private: bool) -> bool:
@@ -98,33 +95,9 @@ def credential(match: Match, request: Request, secret: bytes, *, private: bool) 
     return hmac.new(secret, octets, hashlib.sha256).hexdigest()[:32]
 
 
-def is_secret_header(upstream: Upstream, name: str) -> bool:
-    """Say whether the field `name` (lower case) carries a key."""
-    own = upstream.credentials.header
-    return name in upstream.secret_headers or (own is not None and name == own.lower())
-
-
 def is_secret_parameter(upstream: Upstream, name: str) -> bool:
     """Say whether the query parameter `name` (decoded, any case) carries a key."""
-    own = upstream.credentials.query
-    if name in upstream.secret_parameters or name == own:
-        return True
-    # Providers that do not mind case are met with keys in any.
-    lowered = name.lower()
-    if own is not None and lowered == own.lower():
-        return True
-    return any(lowered == each.lower() for each in upstream.secret_parameters)
-
-
-def _makes_private(match: Match, name: str) -> bool:
-    """Say whether a signature or token by this name makes the request private."""
-    if name in SIGNATURE_HEADERS:
-        return True
-    if match.endpoint.policy is Policy.OBEY:
-        return False
-    # A provider may take its plain key in Authorization: then that is a key, and no token.
-    own = match.upstream.credentials.header
-    return own is None or name != own.lower()
+    return name.lower() in upstream.keys_in_query
 
 
 def _signs(upstream: Upstream, named: str) -> bool:

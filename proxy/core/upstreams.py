@@ -6,7 +6,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from proxy.core.model import Policy
+from proxy.core.marks import DESCRIBE_BODY, MARKS
+from proxy.core.model import Lifetimes, Policy
 from proxy.core.series import Contains, Span
 from proxy.core.shapes import Batch
 from proxy.core.tables import Table
@@ -215,6 +216,14 @@ class Endpoint:
     """How a longer answer holds a shorter one."""
     refresh_ahead: bool = False
     """What is used often is fetched anew before it ends, where quota is to spare."""
+    lifetimes: Lifetimes | None = field(init=False, compare=False, repr=False)
+    """The configured ones, where no parameter changes them; None: see `costs.lifetimes`."""
+
+    def __post_init__(self) -> None:
+        told = (self.ttl or 0.0, self.stale_while_revalidate, self.stale_if_error)
+        plain = [max(0.0, float(each)) for each in told if isinstance(each, float | int)]
+        fixed = Lifetimes(*plain) if len(plain) == len(told) else None
+        object.__setattr__(self, "lifetimes", fixed)
 
     @property
     def refreshable(self) -> bool:
@@ -273,3 +282,21 @@ class Upstream:
     kept fresh, where quota is to spare."""
     rewrite_links: bool = False
     """Absolute upstream URLs in bodies become the proxy's own, keys taken out (CryptoPanic)."""
+    keys_in_fields: frozenset[str] = field(init=False, compare=False, repr=False)
+    """Fields that carry a key, the proxy's own among them; lower case."""
+    keys_in_query: frozenset[str] = field(init=False, compare=False, repr=False)
+    """Query parameters that carry a key, likewise: providers that do not mind case are met with
+    keys in any."""
+    heeded: frozenset[str] = field(init=False, compare=False, repr=False)
+    """All request fields (lower case) that could change what is asked of it, or for whom."""
+
+    def __post_init__(self) -> None:
+        header, query = self.credentials.header, self.credentials.query
+        in_fields = self.secret_headers | ({header.lower()} if header is not None else set())
+        in_query = {*self.secret_parameters, *(() if query is None else (query,))}
+        rules = (*self.endpoints, *((self.unmatched,) if self.unmatched else ()))
+        keyed = {name for rule in rules for name in rule.headers}
+        heeded = MARKS | self.private_headers | in_fields | keyed | {"accept", *DESCRIBE_BODY}
+        object.__setattr__(self, "keys_in_fields", in_fields)
+        object.__setattr__(self, "keys_in_query", frozenset(map(str.lower, in_query)))
+        object.__setattr__(self, "heeded", heeded)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, structs
 
 from proxy.config.loading import load
 from proxy.config.settings import Settings
@@ -99,6 +100,8 @@ def values(part: object) -> Iterator[object]:
     if dataclasses.is_dataclass(part):
         for field in dataclasses.fields(part):
             yield from values(getattr(part, field.name))
+    elif isinstance(part, Struct):
+        yield from values(structs.astuple(part))
     elif isinstance(part, tuple | frozenset):
         for each in part:
             yield from values(each)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core import fields as of_fields
-from proxy.core.fields import combined, first, replaced, values, without
+from proxy.core.fields import combined, first, only, replaced, values, without
 
 FIELDS = (("Vary", "a"), ("X-One", "1"), ("vary", "b"), ("x-one", "2"))
 
@@ -46,9 +46,11 @@ def test_what_is_known_of_names_changes_no_answer(
     """Looked up by what is known of a row of names, or line by line: the same, and asked again."""
     fields = tuple(lines)
     plain = tuple(pair for pair in fields if pair[0].lower() not in dropped)
+    rest = tuple(pair for pair in fields if pair[0].lower() in dropped)
 
     for _ in range(2):
         assert plain == without(fields, dropped) == without(fields, set(dropped))
+        assert rest == only(fields, dropped)
         for each in (fields, without(fields, dropped)):
             for name in ("a", "bc", "x", "absent"):
                 said = tuple(value for key, value in each if key.lower() == name)
@@ -75,3 +77,5 @@ def test_what_is_known_of_names_is_bounded() -> None:
     assert len(of_fields._remembered) <= of_fields._MOST_REMEMBERED
     assert len(of_fields._shapes) <= of_fields._MOST_SHAPES
     assert len(of_fields._shapes["A", "B"].cuts) <= of_fields._MOST_CUTS
+    assert () == values((("X" * 4000, ""),), "a")
+    assert all(len("".join(row)) <= of_fields._LONGEST for row in of_fields._shapes)
