@@ -72,10 +72,9 @@ def _path(match: Match) -> str:
         return "/" + "/".join(map(quoted, match.path[1:].split("/")))
     if not match.variables:
         return ""
-    shape = match.endpoint.segments
-    values = [match.segments[index] for index, each in enumerate(shape) if each.kind == "variable"]
-    if shape[-1].kind == "rest":
-        values += match.segments[len(shape) - 1 :]
+    values = [value for _, value in match.variables]
+    if match.endpoint.rest:  # its slashes are no text
+        values[-1:] = match.segments[len(match.endpoint.segments) - 1 :]
     return "/" + "/".join(map(quoted, values))
 
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy.core import conditions, freshness, stretching, variants
-from proxy.core.fields import first
+from proxy.core.fields import first, only
 from proxy.core.freshness import Phase
 from proxy.core.model import (
     Entry,
@@ -81,6 +81,41 @@ def plan(
 
     `stretch` is the factor by which TTLs have grown (see `stretching`).
     """
+    if stored or request.method not in _SAFE or only(request.fields, _HEEDED):
+        return _made(endpoint, request, stored, now, private=private, stretch=stretch)
+    asked = (id(endpoint), request.method, private)
+    known = _plain.get(asked)
+    if known is None:
+        made = _made(endpoint, request, (), now, private=private, stretch=stretch)
+        if len(_plain) >= _MOST_PLAIN:
+            _plain.clear()
+        known = _plain[asked] = (endpoint, made)
+    return known[1]
+
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_HEEDED: Final = (
+    frozenset({"authorization", "cache-control", "range"})
+    | conditions.CONDITIONAL
+    | conditions.ORIGIN_ALONE
+)
+"""Fields that a plan depends on."""
+_MOST_PLAIN: Final = 4096
+_plain: Final[dict[tuple[int, str, bool], tuple[Endpoint, Plan]]] = {}
+"""Plans for what has nothing stored, of a GET or HEAD that carries none of these fields: they
+depend on the endpoint, the method and whether it is private, and on nothing else. The endpoint is
+held, so that no other has its id."""
+
+
+def _made(
+    endpoint: Endpoint,
+    request: Request,
+    stored: tuple[Entry, ...],
+    now: float,
+    *,
+    private: bool,
+    stretch: float,
+) -> Plan:
     asked = wishes(request.fields)
     forward = _forward(endpoint, request, asked, private=private)
     if forward is not None:

@@ -46,7 +46,7 @@ REMEMBERED: Final = 4096
 _SHORT: Final = 512
 """Longest target that is remembered, in characters: a bound on what that takes."""
 
-_is_suspect = re.compile(r"[%\\\x00-\x1f\x7f]|/\.").search
+_OBEY: Final = Policy.OBEY
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search
 _separators = re.compile(r"[/\\]")
 
@@ -99,14 +99,6 @@ class OutOfBounds:
 
 
 Route: TypeAlias = Match | NoMatch | OutOfBounds
-
-
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """A request's path in segments, empty ones left out."""
-
-    raw: Segments
-    decoded: Segments
 
 
 @dataclass(slots=True)
@@ -163,23 +155,28 @@ class Routes:
         return route
 
     def _match(self, request: Request) -> Route:
-        path = _parsed(request.path)
-        if isinstance(path, OutOfBounds):
-            return path
-        upstream, by, cut = self._upstream(request, path.decoded)
+        parsed = _parsed(request.path)
+        if isinstance(parsed, OutOfBounds):
+            return parsed
+        raw, decoded = parsed
+        upstream, by, cut = self._upstream(request, decoded)
         if upstream is None:
             return NoMatch(f"no upstream is met by {request.path!r}", self._names)
-        segments = path.decoded[cut:]
+        segments = decoded[cut:]
         parameters = decode(request.query)
         endpoint = self._endpoint(upstream, segments, parameters)
         if endpoint is None:
             reason = f"no endpoint of {upstream.name} is met by {request.path!r}"
             return NoMatch(reason, self._names, upstream.name)
-        written = _written(endpoint, request.path, cut)
+        written = _after(request.path, cut)
+        obey = endpoint.policy is _OBEY
+        if not obey and written.startswith("//"):
+            written = "/" + written.lstrip("/")
+        as_written = obey or endpoint is upstream.unmatched
         return Match(
             upstream,
             endpoint,
-            written if endpoint is upstream.unmatched else _tidy(endpoint, path.raw[cut:], written),
+            written if as_written else _tidy(endpoint, raw[cut:]),
             written,
             request.query,
             _variables(endpoint, segments),
@@ -205,9 +202,11 @@ class Routes:
             return found, "port", 0
         if (found := self._hosts.get(request.host)) is not None:
             return found, "host", 0
-        for count in range(min(self._longest, len(segments)), -1, -1):
+        count = min(self._longest, len(segments))
+        while count >= 0:
             if (found := self._prefixes.get(segments[:count])) is not None:
                 return found, "prefix", count
+            count -= 1
         return None, "", 0
 
     def _endpoint(
@@ -244,19 +243,20 @@ def _prefix(upstream: Upstream) -> Segments:
 # ── Paths ──
 
 
-def _parsed(path: str) -> _Path | OutOfBounds:
+def _parsed(path: str) -> tuple[Segments, Segments] | OutOfBounds:
+    """Return a path's segments as they were written and decoded, empty ones left out."""
     if path and not path.startswith("/"):
         return OutOfBounds("a path begins with '/'")
     raw = tuple(filter(None, path.split("/")))
-    if not _is_suspect(path):
-        return _Path(raw, raw)
+    if not ("%" in path or "\\" in path or "/." in path) and path.isprintable():
+        return raw, raw
     decoded = tuple(unquote(part, errors="surrogateescape") for part in raw)
     for part in decoded:
         if _has_control(part):
             return OutOfBounds("the path holds a control character")
         if _climbs(part):
             return OutOfBounds("the path holds a dot segment")
-    return _Path(raw, decoded)
+    return raw, decoded
 
 
 def _climbs(segment: str) -> bool:
@@ -269,17 +269,10 @@ def _climbs(segment: str) -> bool:
     return any(part.partition(";")[0] in {".", ".."} for part in parts)
 
 
-def _tidy(endpoint: Endpoint, raw: Segments, written: str) -> str:
+def _tidy(endpoint: Endpoint, raw: Segments) -> str:
     """Return a met path as it is forwarded."""
-    if endpoint.policy is Policy.OBEY:
-        return written
     tail = "/" if raw and endpoint.path.endswith("/") else ""
     return "/" + "/".join(raw) + tail
-
-
-def _written(endpoint: Endpoint, path: str, cut: int) -> str:
-    written = _after(path, cut)
-    return written if endpoint.policy is Policy.OBEY else "/" + written.lstrip("/")
 
 
 def _after(path: str, count: int) -> str:
@@ -306,31 +299,29 @@ def _trie(endpoints: Iterable[Endpoint]) -> _Node:
             elif segment.kind == "variable":
                 node.variable = node.variable or _Node()
                 node = node.variable
-        if endpoint.segments and endpoint.segments[-1].kind == "rest":
+        if endpoint.rest:
             node.rest += (endpoint,)
         else:
             node.here += (endpoint,)
     return root
 
 
-def _candidates(root: _Node, segments: Segments) -> Iterator[Endpoint]:
-    """Yield the endpoints whose path is met, the most particular first."""
-    pending: list[tuple[_Node | tuple[Endpoint, ...], int]] = [(root, 0)]
-    while pending:
-        node, index = pending.pop()
-        if isinstance(node, tuple):
-            yield from node
-            continue
-        # Last pushed is looked at first: literal, then variable, then rest.
-        if node.rest:
-            pending.append((node.rest, index))
-        if index == len(segments):
-            yield from node.here
-            continue
-        if node.variable is not None:
-            pending.append((node.variable, index + 1))
+def _candidates(root: _Node, segments: Segments) -> list[Endpoint]:
+    """Return the endpoints whose path is met, the most particular first."""
+    found: list[Endpoint] = []
+    _gather(root, segments, 0, found)
+    return found
+
+
+def _gather(node: _Node, segments: Segments, index: int, found: list[Endpoint]) -> None:
+    if index == len(segments):
+        found += node.here
+    else:
         if (literal := node.literals.get(segments[index])) is not None:
-            pending.append((literal, index + 1))
+            _gather(literal, segments, index + 1, found)
+        if node.variable is not None:
+            _gather(node.variable, segments, index + 1, found)
+    found += node.rest
 
 
 def _unmet(endpoint: Endpoint, parameters: Parameters) -> Parameters:
@@ -343,12 +334,10 @@ def _unmet(endpoint: Endpoint, parameters: Parameters) -> Parameters:
 
 
 def _variables(endpoint: Endpoint, segments: Segments) -> Parameters:
-    found: list[tuple[str, str]] = []
-    for index, segment in enumerate(endpoint.segments):
-        if segment.kind == "variable":
-            found.append((segment.text, segments[index]))
-        elif segment.kind == "rest":
-            found.append((segment.text, "/".join(segments[index:])))
+    found = [(name, segments[index]) for name, index in endpoint.variables]
+    if endpoint.rest:
+        index = len(endpoint.segments) - 1
+        found.append((endpoint.segments[index].text, "/".join(segments[index:])))
     return tuple(found)
 
 

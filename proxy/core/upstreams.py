@@ -219,7 +219,20 @@ class Endpoint:
     lifetimes: Lifetimes | None = field(init=False, compare=False, repr=False)
     """The configured ones, where no parameter changes them; None: see `costs.lifetimes`."""
 
+    variables: tuple[tuple[str, int], ...] = field(init=False, compare=False, repr=False)
+    """The variables of the template that take one segment, and which that is."""
+    rest: bool = field(init=False, compare=False, repr=False)
+    """Whether a last variable takes all that remains."""
+
     def __post_init__(self) -> None:
+        kinds = [segment.kind for segment in self.segments]
+        placed = [
+            (segment.text, index)
+            for index, segment in enumerate(self.segments)
+            if segment.kind == "variable"
+        ]
+        object.__setattr__(self, "variables", tuple(placed))
+        object.__setattr__(self, "rest", "rest" in kinds)
         told = (self.ttl or 0.0, self.stale_while_revalidate, self.stale_if_error)
         plain = [max(0.0, float(each)) for each in told if isinstance(each, float | int)]
         fixed = Lifetimes(*plain) if len(plain) == len(told) else None
