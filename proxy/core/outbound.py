@@ -12,7 +12,7 @@ Expect, which the front has met. Content-Length goes with a body that passes thr
 """
 
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -65,29 +65,37 @@ class Outgoing(Struct, frozen=True):
     """The proxy's own key goes with it."""
 
 
+_KEYED: Final = Manner.KEYED
+_OBEDIENT: Final = Manner.OBEDIENT
+_PRIVATE: Final = Manner.PRIVATE
+_OBEY: Final = Policy.OBEY
+"""A look at a member of an enumeration is dear where it is taken for each request."""
+
+
 def manner(match: Match, plan: Fetch | Forward) -> Manner:
     """Return in what manner a planned exchange goes upstream."""
     if isinstance(plan, Forward) and plan.private:
-        return Manner.PRIVATE
-    if match.endpoint.policy is Policy.OBEY:
-        return Manner.OBEDIENT
-    return Manner.FORWARDED if isinstance(plan, Forward) else Manner.KEYED
+        return _PRIVATE
+    if match.endpoint.policy is _OBEY:
+        return _OBEDIENT
+    return Manner.FORWARDED if isinstance(plan, Forward) else _KEYED
 
 
 def outgoing(match: Match, request: Request, how: Manner, validators: Fields = ()) -> Outgoing:
     """Return the request that goes upstream; `validators` are the proxy's own conditions."""
-    private = how is Manner.PRIVATE
+    private = how is _PRIVATE
     theirs = forwards_client_keys(match, private=private)
     own = not private and not (theirs and client_keys(match, request))
-    method = "GET" if how is Manner.KEYED and request.method == "HEAD" else request.method
+    method = "GET" if how is _KEYED and request.method == "HEAD" else request.method
     fields = _fields(match, request, how, theirs=theirs)
-    if own:
-        fields = replaced(fields, _own_header(match.upstream))
+    upstream = match.upstream
+    keyed = own and bool(upstream.credentials.value)
+    if keyed and upstream.credentials.header:
+        fields = replaced(fields, _own_header(upstream))
     if validators:
         fields = tuple(each for each in fields if each[0].lower() not in _CONDITIONS) + validators
     target = _target(match, how, theirs=theirs, own=own)
-    keyed = own and bool(match.upstream.credentials.value)
-    return Outgoing(method, target, fields, own_credentials=keyed)
+    return Outgoing(method, target, fields, keyed)
 
 
 def redacted(target: str, upstream: Upstream) -> str:
@@ -110,19 +118,23 @@ def end_to_end(fields: Fields) -> Fields:
 
 
 def _target(match: Match, how: Manner, *, theirs: bool, own: bool) -> str:
-    upstream = match.upstream
-    if how is Manner.PRIVATE:
-        return f"{match.written}?{match.query}" if match.query else match.written
-
-    def cut(name: str, value: str) -> bool:
-        return is_secret_parameter(upstream, name) and not (theirs and value)
-
-    query = parameters.without(match.query, cut)
+    upstream, query = match.upstream, match.query
+    if how is _PRIVATE:
+        return f"{match.written}?{query}" if query else match.written
+    if query:
+        query = _less_keys_in(query, upstream.keys_in_query, theirs=theirs)
     credentials = upstream.credentials
     if own and credentials.query and credentials.value:
         key = f"{quote(credentials.query, safe='')}={quote(credentials.value, safe='')}"
         query = f"{query}&{key}" if query else key
     return f"{match.path}?{query}" if query else match.path
+
+
+def _less_keys_in(query: str, keys: frozenset[str], *, theirs: bool) -> str:
+    """Return `query` less the client's keys, or less the empty ones where its keys go out."""
+    return parameters.without(
+        query, lambda name, value: name.lower() in keys and not (theirs and value)
+    )
 
 
 def _hidden(piece: str, upstream: Upstream) -> str:
@@ -139,18 +151,12 @@ def _hidden(piece: str, upstream: Upstream) -> str:
 
 
 def _fields(match: Match, request: Request, how: Manner, *, theirs: bool) -> Fields:
-    match how:
-        case Manner.PRIVATE:
-            return end_to_end(request.fields)
-        case Manner.OBEDIENT:
-            return _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
-        case Manner.FORWARDED:
-            fields = _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
-            return tuple(_decodable(pair) for pair in fields)
-        case Manner.KEYED:
-            return _keyed(match, request, theirs=theirs)
-        case _:
-            assert_never(how)
+    if how is _KEYED:
+        return _keyed(match, request, theirs=theirs)
+    if how is _PRIVATE:
+        return end_to_end(request.fields)
+    fields = _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
+    return fields if how is _OBEDIENT else tuple(_decodable(pair) for pair in fields)
 
 
 def _less_keys(upstream: Upstream, fields: Fields, *, theirs: bool) -> Fields:
@@ -169,9 +175,7 @@ def _keyed(match: Match, request: Request, *, theirs: bool) -> Fields:
 
 def _own_header(upstream: Upstream) -> Fields:
     credentials = upstream.credentials
-    if credentials.header and credentials.value:
-        return ((credentials.header, credentials.value),)
-    return ()
+    return ((credentials.header, credentials.value),) if credentials.header else ()
 
 
 def _decodable(pair: tuple[str, str]) -> tuple[str, str]:
