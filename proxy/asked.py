@@ -4,6 +4,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy.core import candles, costs, keys, parameters, preferences, privacy
+from proxy.core.fields import names
 from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
@@ -55,10 +56,10 @@ class Asked(Struct, frozen=True):
         `urgency` is that of the flight that it is asked for, which others may join.
         """
         endpoint, client = self.match.endpoint, self.request.client
-        wished = preferences.urgency(self.request.fields)
-        priority = endpoint.priority if wished is None else wished
-        if client.priority is not None:
-            priority = client.priority
+        priority = endpoint.priority if client.priority is None else client.priority
+        if client.priority is None and "priority" in names(self.request.fields):
+            wished = preferences.urgency(self.request.fields)
+            priority = priority if wished is None else wished
         return Patience(
             client,
             MOST_URGENT if self.private else priority,
@@ -71,6 +72,8 @@ class Asked(Struct, frozen=True):
     def max_wait(self) -> float:
         """Seconds that it would wait for quota: its own `Prefer: wait`, within the endpoint's."""
         longest = min(self.match.endpoint.max_wait, self.match.upstream.deadline)
+        if "prefer" not in names(self.request.fields):
+            return longest
         wished = preferences.wait(self.request.fields)
         return longest if wished is None else min(wished, longest)
 
@@ -80,16 +83,11 @@ def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
     private = privacy.is_private(match, request)
     if match.endpoint.round is not None and not private:
         request, match = _rounded(request, match)
-    return Asked(
-        request=request,
-        match=match,
-        private=private,
-        key="" if private else keys.key(match, request, secret),
-        lifetimes=match.endpoint.lifetimes
-        or costs.lifetimes(match.endpoint, costs.arguments(match)),
-        began=began,
-        secret=secret,
-    )
+    lifetimes = match.endpoint.lifetimes
+    if lifetimes is None:
+        lifetimes = costs.lifetimes(match.endpoint, costs.arguments(match))
+    key = "" if private else keys.key(match, request, secret)
+    return Asked(request, match, private, key, lifetimes, began, secret)
 
 
 def _rounded(request: Request, match: Match) -> tuple[Request, Match]:

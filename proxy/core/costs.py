@@ -21,6 +21,7 @@ from proxy.core.upstreams import Cost, Endpoint, Limit, Upstream
 
 _Pick: TypeAlias = Callable[[Iterable[float]], float]
 
+_PLAIN: Final = (float, int)
 _is_number = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII).fullmatch
 _json_list: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -92,7 +93,7 @@ def bill(
     cost = upstream.unmatched_cost if match.unmatched else endpoint.cost
     limits = (*upstream.limits, *own) if own else upstream.limits
     spent = None
-    if cost.named or not isinstance(cost.general, float | int):
+    if cost.named or not isinstance(cost.general, _PLAIN):
         figures = _Figures(cost, arguments(match))
         spent = tuple(figures.spent(limit) for limit in limits)
     private = is_private(match, request) if urgent is None else urgent

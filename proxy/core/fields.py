@@ -109,7 +109,8 @@ def values(fields: Fields, name: str) -> tuple[str, ...]:
 
 def combined(fields: Fields, name: str) -> str | None:
     """Return all lines of a list field joined as RFC 9110 section 5.3 allows, or None."""
-    shape = _shape(fields)
+    known = _remembered.get(id(fields))
+    shape = known[1] if known is not None and known[0] is fields else _shape(fields)
     place = shape.places.get(name)
     if place is None:
         return None
@@ -137,7 +138,8 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
 
 def only(fields: Fields, kept: frozenset[str]) -> Fields:
     """Return the fields with a lower-case name in `kept`."""
-    shape = _shape(fields)
+    known = _remembered.get(id(fields))
+    shape = known[1] if known is not None and known[0] is fields else _shape(fields)
     pick = shape.picks.get(kept)
     if pick is None:
         if len(shape.picks) >= _MOST_CUTS:

@@ -8,7 +8,7 @@ front's to write: see `Answer.account`.
 from typing import Final
 
 from proxy.core import conditions, ranges
-from proxy.core.fields import without
+from proxy.core.fields import names, without
 from proxy.core.model import Entry, Reply, Request
 
 _OF_THE_BODY: Final = frozenset(
@@ -16,9 +16,14 @@ _OF_THE_BODY: Final = frozenset(
 )
 """What a 304 leaves out (RFC 9110 section 15.4.5); the fields that update a cache stay."""
 
+_FOR_LESS: Final = conditions.CONDITIONAL | {"range"}
+"""Without one of these nobody asks for less than the whole."""
+
 
 def present(entry: Entry, request: Request, now: float) -> Reply:
     """Return the reply to `request` made from `entry`, as of `now`."""
+    if names(request.fields).isdisjoint(_FOR_LESS):
+        return Reply(entry.status, entry.reason, entry.fields, entry.body, entry.encoding)
     if conditions.not_modified(entry, request, now):
         return Reply(304, "Not Modified", without(entry.fields, _OF_THE_BODY), b"")
     whole = Reply(entry.status, entry.reason, entry.fields, entry.body, entry.encoding)

@@ -39,14 +39,20 @@ def is_private(match: Match, request: Request) -> bool:
 
 def private_because(match: Match, request: Request) -> str | None:
     """Return what makes the request private, in a few words, or None."""
-    upstream = match.upstream
-    said = wording(upstream, match.endpoint, request.method, request.fields)
+    said = wording(match.upstream, match.endpoint, request.method, request.fields)
     if said.private is not None:
         return said.private
-    for name, _ in match.parameters:
-        if name in SIGNATURE_PARAMETERS or name in upstream.private_parameters:
-            return f"parameter {name}"
+    if match.parameters and (name := _private_parameter(match)) is not None:
+        return f"parameter {name}"
     return said.marked
+
+
+def _private_parameter(match: Match) -> str | None:
+    declared = match.upstream.private_parameters
+    for name, _ in match.parameters:
+        if name in SIGNATURE_PARAMETERS or name in declared:
+            return name
+    return None
 
 
 def client_keys(match: Match, request: Request) -> tuple[tuple[str, str], ...]:

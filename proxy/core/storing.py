@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy.core import candles, dates, directives, freshness, stretching, variants
-from proxy.core.fields import Fields, first, values, without
+from proxy.core.fields import Fields, first, names, values, without
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy, Reply, Request
 from proxy.core.upstreams import Endpoint
 
@@ -198,8 +198,9 @@ def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fi
 
 def _beyond(fields: Fields, dropped: frozenset[str]) -> Fields:
     """Return `fields` less those `dropped`, and less what Connection names."""
-    lines = values(fields, "connection")
-    return without(fields, _and_named(dropped, lines) if lines else dropped)
+    if "connection" in names(fields):
+        dropped = _and_named(dropped, values(fields, "connection"))
+    return without(fields, dropped)
 
 
 @lru_cache(maxsize=256)  # a provider writes the same Connection each time
