@@ -40,7 +40,7 @@ import asyncio
 import math
 import secrets
 from itertools import count as counter
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -221,18 +221,16 @@ class RedisFleet:
         name, own, at = (self._prefix + key).encode(), token.encode(), _stamped(stamp)
         call = self._land[ending] % (len(name), name, len(own), own, len(at), at)
 
-        def heard(landing: "asyncio.Future[Any]") -> None:
-            error = None if landing.cancelled() else landing.exception()
-            if isinstance(error, BackendError):
+        def heard(_reply: object, error: BackendError | None) -> None:
+            if error is not None:
                 self._note(error)  # the lease ends by itself
             if not told.done():
                 told.set_result(None)
 
         try:
-            self._redis.begin(_LAND, name, call).add_done_callback(heard)
+            self._redis.tell(_LAND, name, call, heard)
         except BackendError as error:
-            self._note(error)
-            told.set_result(None)
+            heard(None, error)
         return told
 
     # ── Leases ──

@@ -108,8 +108,7 @@ class RedisStore:
         started = perf_counter()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def stored(reply: "asyncio.Future[Any]") -> None:
-            error = None if reply.cancelled() else reply.exception()
+        def stored(_reply: object, error: BackendError | None) -> None:
             self._operations.ended("put", started, error)
             if not done.done():
                 done.set_result(None)
@@ -120,10 +119,9 @@ class RedisStore:
         figures = (len(milliseconds), milliseconds, len(now), now)
         call = _PUT_CALL % (len(name), name, len(value), value, *figures)
         try:
-            self._redis.begin(_PUT, name, call).add_done_callback(stored)
+            self._redis.tell(_PUT, name, call, stored)
         except BackendError as lost:
-            self._operations.ended("put", started, lost)
-            done.set_result(None)
+            stored(None, lost)
         return done
 
     async def delete(self, key: str) -> None:
