@@ -86,7 +86,7 @@ class RedisStore:
             error = lost
         finally:
             self._operations.ended("get", started, error)
-        entry = self._decoded.decode(value, key)
+        entry = None if value is None else self._decoded.decode(value, key)
         self._operations.looked_up(found=entry is not None)
         return entry
 
