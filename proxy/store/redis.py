@@ -96,7 +96,7 @@ class RedisStore:
 
     def put(self, entry: Entry, keep: float) -> Coroutine[Any, Any, None] | asyncio.Future[None]:
         """Store an entry for at most `keep` seconds; under way on return, unless it is large."""
-        if codec.is_slow(entry):
+        if len(entry.body) >= codec.BIG and codec.is_slow(entry):
             return self._put_slowly(entry, keep)
         return self._put(entry.key, codec.packed_now(entry), keep)
 
