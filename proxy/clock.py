@@ -7,22 +7,18 @@ never stepped, running through suspend. `wall` is for calendars alone.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 wall: Callable[[], float] = time.time  # noqa: TID251 - here the clocks are read
 """Unix time; may step."""
 
 if hasattr(time, "CLOCK_BOOTTIME"):
-
-    def boottime() -> float:
-        """Seconds since boot, suspend included (Linux)."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    boottime: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    """Seconds since boot, suspend included (Linux)."""
 
 else:  # macOS: its monotonic clock is shared by processes too
-
-    def boottime() -> float:
-        """Seconds of the monotonic clock, shared by the processes of the machine."""
-        return time.monotonic()  # noqa: TID251 - as above
+    boottime = time.monotonic  # noqa: TID251 - as above
 
 
 _monotonic = time.monotonic  # noqa: TID251 - as above

@@ -94,6 +94,8 @@ class Journal:
     def observe_store(self, operation: StoreObservation) -> None:
         """Log that an operation of the store began to fail, or works again; not each failure."""
         self._counts.observe_store(operation)
+        if not operation.failed and not self._lost:
+            return
         name = operation.operation
         if operation.failed and name not in self._lost:
             self._lost.add(name)

@@ -93,6 +93,8 @@ class Observations:
         self._histograms: dict[Labels, Histogram] = {}
         self._called: dict[tuple[str, str, int | None, str], tuple[Labels, Histogram]] = {}
         """Where calls of one kind are counted."""
+        self._stored: dict[str, Histogram] = {}
+        """Where the store's operations are counted."""
         self._rejected: dict[str, bool] = {}
         self._reasons: set[str] = set()
         self._unmatched: dict[tuple[str, str], int] = {}
@@ -161,7 +163,11 @@ class Observations:
 
     def observe_store(self, operation: StoreObservation) -> None:
         """Count an operation of the store or the ledger, and whether it failed."""
-        self._histogram((STORE_SECONDS, operation.operation), FAST).add(operation.duration)
+        seconds = self._stored.get(operation.operation)
+        if seconds is None:
+            seconds = self._histogram((STORE_SECONDS, operation.operation), FAST)
+            self._stored[operation.operation] = seconds
+        seconds.add(operation.duration)
         if operation.failed:
             self._count((STORE_ERRORS, operation.operation))
 

@@ -21,7 +21,7 @@ import structlog
 from proxy.backends.address import RedisAddress, RedisOptions
 from proxy.backends.credentials import Credentials, tls_context
 from proxy.backends.errors import BackendError, BackendLostError
-from proxy.backends.pipe import Pipe, packed
+from proxy.backends.pipe import Heard, Pipe, packed
 from proxy.tasks import Tasks
 
 _log = structlog.get_logger("store")
@@ -120,27 +120,35 @@ class Node:
         command: bytes,
         before: bytes = b"",
         text: Callable[[], bytes] | None = None,
-        *,
-        behind: bool = False,
     ) -> "asyncio.Future[Any]":
         """Send a packed command, with another right `before` it whose reply nobody wants.
 
-        `text` gives the command that is sent instead where the server does not know its script;
-        `behind`: nobody waits for it.
+        `text` gives the command that is sent instead where the server does not know its script.
 
         Raises:
             BackendLostError: the server is not connected; nothing was sent.
 
         """
+        pipe = self._pipe()
+        if before:
+            pipe.submit(before)
+        return pipe.submit(command, text)
+
+    def tell(self, command: bytes, heard: Heard, text: Callable[[], bytes] | None = None) -> None:
+        """Send a packed command that nobody waits for; `heard` hears its reply.
+
+        Raises:
+            BackendLostError: the server is not connected; `heard` hears nothing.
+
+        """
+        self._pipe().tell(command, heard, text)
+
+    def _pipe(self) -> Pipe:
+        """Return the connection to take."""
         pipes = self._pipes
         if not pipes:
             raise BackendLostError(f"Redis at {self._address} is not connected", sent=False)
-        pipe = pipes[0]
-        if pipe.backlog > _CROWDED:
-            pipe = self._roomiest()
-        if before:
-            pipe.submit(before)
-        return pipe.submit(command, text, behind=behind)
+        return pipes[0] if pipes[0].backlog <= _CROWDED else self._roomiest()
 
     def _roomiest(self) -> Pipe:
         best = min(self._pipes, key=lambda pipe: pipe.backlog)

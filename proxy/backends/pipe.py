@@ -31,7 +31,10 @@ _UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "T
 """Codes that say "not here, or not now": nothing was done."""
 _INCOMPLETE = object()
 
-_Waiting: TypeAlias = "tuple[float, int, asyncio.Future[Any], Callable[[], bytes] | None]"
+Heard: TypeAlias = Callable[[Any, BackendError | None], None]
+"""Hears a command's reply, or why there is none, at once when it comes."""
+
+_Waiting: TypeAlias = "tuple[float, int, asyncio.Future[Any] | Heard, Callable[[], bytes] | None]"
 """Deadline and size of a command, what waits for its reply, and its script's text."""
 
 
@@ -70,13 +73,11 @@ class Pipe(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
 
     def submit(
-        self, command: bytes, text: Callable[[], bytes] | None = None, *, behind: bool = False
+        self, command: bytes, text: Callable[[], bytes] | None = None
     ) -> "asyncio.Future[Any]":
         """Send a packed command with the others of this tick; return what its reply resolves.
 
         `text` gives the command that is sent instead where the server does not know its script.
-        `behind`: nobody waits for it, so it leaves with the next one that somebody waits for, or
-        after `MOMENT`.
 
         Raises:
             BackendLostError: the connection has ended.
@@ -86,22 +87,37 @@ class Pipe(asyncio.Protocol):
             raise BackendLostError(self._lost, sent=False)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._put(command, future, text)
-        if not behind:
-            if not self._flushing:
-                self._flush_soon()
-        elif self._later is None:
-            self._later = self._loop.call_later(MOMENT, self._flush_late)
+        if not self._flushing:
+            self._flush_soon()
         return future
 
+    def tell(self, command: bytes, heard: Heard, text: Callable[[], bytes] | None = None) -> None:
+        """Send a packed command that nobody waits for: `heard` hears its reply.
+
+        It leaves with the next one that somebody waits for, or after `MOMENT`.
+
+        Raises:
+            BackendLostError: the connection has ended; `heard` hears nothing.
+
+        """
+        if self._lost:
+            raise BackendLostError(self._lost, sent=False)
+        self._put(command, heard, text)
+        if self._later is None:
+            self._later = self._loop.call_later(MOMENT, self._flush_late)
+
     def _put(
-        self, command: bytes, future: "asyncio.Future[Any]", text: Callable[[], bytes] | None
+        self,
+        command: bytes,
+        waiting: "asyncio.Future[Any] | Heard",
+        text: Callable[[], bytes] | None,
     ) -> None:
         if not self._outgoing:
             self._deadline = self._loop.time() + self._timeout
         self._outgoing.append(command)
         size = len(command)
         self.backlog += size
-        self._waiting.append((self._deadline, size, future, text))
+        self._waiting.append((self._deadline, size, waiting, text))
 
     async def drained(self) -> None:
         """Return when all that was sent has its reply, or the connection has ended.
@@ -130,10 +146,12 @@ class Pipe(asyncio.Protocol):
             self._transport.abort()
         self._outgoing.clear()
         waiting, self._waiting = self._waiting, deque()
-        for _, _, future, _ in waiting:
-            if not future.done():
-                future.set_exception(BackendLostError(reason))
-                future.exception()  # seen, where the caller has gone
+        for _, _, each, _ in waiting:
+            if not isinstance(each, asyncio.Future):
+                self._be_heard(each, None, BackendLostError(reason))
+            elif not each.done():
+                each.set_exception(BackendLostError(reason))
+                each.exception()  # seen, where the caller has gone
         self._note_drained()
         self._on_lost(self, reason)
 
@@ -154,22 +172,44 @@ class Pipe(asyncio.Protocol):
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not _INCOMPLETE:
-                _, size, future, text = waiting.popleft()
+                _, size, each, text = waiting.popleft()
                 self.backlog -= size
-                if future.done():
-                    continue
-                if not isinstance(reply, hiredis.ReplyError):
-                    future.set_result(reply)
-                elif text is not None and str(reply).startswith(_NO_SCRIPT):
-                    self._put(text(), future, None)
-                    self._flush_soon()
-                else:
-                    future.set_exception(self._translated(str(reply)))
+                if isinstance(reply, hiredis.ReplyError):
+                    self._refused(str(reply), each, text)
+                elif not isinstance(each, asyncio.Future):
+                    self._be_heard(each, reply, None)
+                elif not each.done():
+                    each.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self.drop(f"not the Redis protocol: {error}")
         self._note_drained()
 
     # ── inside ──
+
+    def _refused(
+        self,
+        message: str,
+        waiting: "asyncio.Future[Any] | Heard",
+        text: Callable[[], bytes] | None,
+    ) -> None:
+        """Take an error reply: to whom it belongs, unless the script is only to be told whole."""
+        gone = isinstance(waiting, asyncio.Future) and waiting.done()
+        if gone:
+            return
+        if text is not None and message.startswith(_NO_SCRIPT):
+            self._put(text(), waiting, None)
+            self._flush_soon()
+        elif isinstance(waiting, asyncio.Future):
+            waiting.set_exception(self._translated(message))
+        else:
+            self._be_heard(waiting, None, self._translated(message))
+
+    def _be_heard(self, heard: Heard, reply: object, error: BackendError | None) -> None:
+        try:
+            heard(reply, error)
+        except Exception as wrong:  # noqa: BLE001 - the replies behind it are for others
+            told = {"message": "a reply was not heard", "exception": wrong}
+            self._loop.call_exception_handler(told)
 
     def _note_drained(self) -> None:
         drained = self._drained
@@ -205,7 +245,7 @@ class Pipe(asyncio.Protocol):
         else:
             self._timer = self._loop.call_later(_SECOND_LOOK, self._look_again, oldest)
 
-    def _look_again(self, oldest: "asyncio.Future[Any]") -> None:
+    def _look_again(self, oldest: "asyncio.Future[Any] | Heard") -> None:
         self._timer = None
         if self._waiting and self._waiting[0][2] is oldest:
             self.drop(f"no reply within {self._timeout:g} s")

@@ -25,12 +25,12 @@ from proxy.backends.cluster import Cluster
 from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendError, BackendLostError, BackendReplyError
 from proxy.backends.node import Node, Place, anything, master_only
-from proxy.backends.pipe import Argument, bulk, packed
+from proxy.backends.pipe import Argument, Heard, bulk, packed
 from proxy.tasks import Tasks
 
 _log = structlog.get_logger("store")
 
-_GET = b"*2\r\n" + bulk(b"GET")
+_GET = b"*2\r\n" + bulk(b"GET") + b"$%d\r\n%b\r\n"
 _KEYLESS = frozenset({"PING", "INFO", "CONFIG", "TIME", "DBSIZE", "PUBLISH", "SCRIPT", "CLIENT"})
 
 
@@ -121,7 +121,7 @@ class Redis:
         """Send GET, as `execute` does."""
         name = key.encode()
         if self._node is not None:
-            return self._node.submit(_GET + bulk(name))
+            return self._node.submit(_GET % (len(name), name))
         return self._routed(("GET", name))
 
     def execute(self, *command: Argument) -> Awaitable[Any]:
@@ -152,16 +152,28 @@ class Redis:
             return self._run_routed(script, key, call)
         return self._node.submit(call, text=partial(script.whole, call))
 
-    def begin(self, script: Script, key: bytes, call: bytes) -> "asyncio.Future[Any]":
-        """Run a script as `run` does, though nobody waits for it.
+    def tell(self, script: Script, key: bytes, call: bytes, heard: Heard) -> None:
+        """Run a script as `run` does, though nobody waits for it: `heard` hears what it returns.
 
         Raises:
-            BackendLostError: not connected.
+            BackendLostError: not connected; `heard` hears nothing.
 
         """
-        if self._node is None:
-            return self._tasks.start(self._run_routed(script, key, call), "redis script")
-        return self._node.submit(call, text=partial(script.whole, call), behind=True)
+        if self._node is not None:
+            self._node.tell(call, heard, partial(script.whole, call))
+        else:
+            self._tasks.start(self._told(script, key, call, heard), "redis script")
+
+    async def _told(self, script: Script, key: bytes, call: bytes, heard: Heard) -> None:
+        try:
+            reply = await self._run_routed(script, key, call)
+        except BackendError as error:
+            heard(None, error)
+        except asyncio.CancelledError:
+            heard(None, BackendLostError("closed"))
+            raise
+        else:
+            heard(reply, None)
 
     async def each_server(self, *command: Argument) -> list[Any]:
         """Send a command without a key to every master; return the replies."""

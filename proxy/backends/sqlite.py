@@ -71,8 +71,9 @@ class Sqlite:
         self._replace_damaged = replace_damaged
         self._timeout = timeout
         self._submitted: list[Call] = []
-        self._last: list[Call | None] = [None, None]
-        """The read, and the write, that was submitted last: others may join it."""
+        self._last_read: Call | None = None
+        self._last_write: Call | None = None
+        """What was submitted last: others may join it."""
         self._soon = False
         """Whether what is submitted goes in the loop's next tick."""
         self._inbox: SimpleQueue[list[Call] | None] = SimpleQueue()
@@ -120,14 +121,14 @@ class Sqlite:
             BackendError: the file is lost or damaged; whatever else `work` raises comes as it is.
 
         """
-        return self._submit(alone(work), None, writes=False)
+        return self._submit(alone(work), writes=False)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
         """Run `work` inside a transaction shared with what meets in this tick; see `read`.
 
         `work` neither begins nor ends a transaction; what it raises undoes only what it did.
         """
-        return self._submit(alone(work), None, writes=True)
+        return self._submit(alone(work), writes=True)
 
     def read_joined(
         self, work: Callable[[sqlite3.Connection, list[A]], Sequence[T]], asked: A
@@ -136,7 +137,14 @@ class Sqlite:
 
         It returns an answer for each, in their order; see `read`.
         """
-        return self._submit(work, asked, writes=False)
+        call = self._last_read
+        if call is None or call.work != work:
+            call = self._last_read = self._call(work, None, writes=False)
+            self._flush_soon()
+        future: asyncio.Future[T] = self._running().create_future()
+        call.asked.append(asked)
+        call.futures.append(future)
+        return future
 
     def write_behind(
         self,
@@ -149,26 +157,27 @@ class Sqlite:
         Nobody waits for it: it goes with the next call, or a moment later. `heard` is told in the
         loop what was asked when that is committed, or with the error why it is not.
         """
-        loop = self._running()
-        if not self._submitted:
-            loop.call_later(_BEHIND, self._flush)
-        self._join(work, asked, heard, writes=True)
+        call = self._last_write
+        if call is None or call.work != work or call.heard != heard:
+            if not self._submitted:
+                self._running().call_later(_BEHIND, self._flush)
+            call = self._last_write = self._call(work, heard, writes=True)
+        call.asked.append(asked)
 
     # ── in the loop ──
 
     def _submit(
-        self,
-        work: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]],
-        asked: object,
-        *,
-        writes: bool,
+        self, work: Callable[[sqlite3.Connection, list[Any]], Sequence[Any]], *, writes: bool
     ) -> "asyncio.Future[Any]":
-        loop = self._running()
-        if not self._soon:
-            self._soon = True
-            loop.call_soon(self._flush)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._join(work, asked, None, writes=writes).futures.append(future)
+        call = self._call(work, None, writes=writes)
+        if writes:  # nothing that comes later may join what came before it
+            self._last_write = None
+        else:
+            self._last_read = None
+        self._flush_soon()
+        future: asyncio.Future[Any] = self._running().create_future()
+        call.asked.append(None)
+        call.futures.append(future)
         return future
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -176,28 +185,30 @@ class Sqlite:
             raise BackendLostError(f"{self.path} is closed", sent=False)
         return self._loop
 
-    def _join(
+    def _call(
         self,
         work: Callable[[sqlite3.Connection, list[Any]], Any],
-        asked: object,
         heard: Heard | None,
         *,
         writes: bool,
     ) -> Call:
-        """Have something asked with what was submitted last, where that is of the same kind."""
-        call = self._last[writes]
-        if call is None or call.work != work or call.heard != heard:
-            call = self._last[writes] = Call(work, writes, [], [], heard)
-            self._submitted.append(call)
-        call.asked.append(asked)
+        """Submit a call of which nothing is asked yet."""
+        self._running()
+        call = Call(work, writes, [], [], heard)
+        self._submitted.append(call)
         return call
+
+    def _flush_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._running().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._soon = False
         if self._submitted:
             self._inbox.put(self._submitted)
             self._submitted = []
-            self._last = [None, None]
+            self._last_read = self._last_write = None
 
     def _deliver(self, calls: list[Call], lost: BackendError | None, took: float) -> None:
         self.latency = took

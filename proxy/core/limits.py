@@ -149,8 +149,8 @@ def spend(
 ) -> tuple[Account, Decision]:
     """Spend all that `order` names, or nothing."""
     head = account.head
-    until = holds.held_until(head.holding, moment.now)
-    if until is not None:
+    after_hold = head.holding.refusals > 0  # else nothing holds, and nobody needs to go first
+    if after_hold and (until := holds.held_until(head.holding, moment.now)) is not None:
         return account, Held(until)
     counts = dict(account.counts)
     for bucket, _ in order.charges:
@@ -160,12 +160,12 @@ def spend(
             return Account(head, counts), Short(index)
     booked = moment.now + order.within
     for bucket, cost in order.charges:
-        counts[bucket] = _put(rules[bucket], counts[bucket], booked, cost)
-    holding = holds.entered(head.holding, order.id, booked)
-    probe = holding is not head.holding
-    if probe:
+        if cost > 0:
+            counts[bucket] = _put(rules[bucket], counts[bucket], booked, cost)
+    if after_hold:
+        holding = holds.entered(head.holding, order.id, booked)
         head = msgspec.structs.replace(head, holding=holding)
-    return Account(head, counts), Booked(booked, probe)
+    return Account(head, counts), Booked(booked, after_hold)
 
 
 def settle(account: Account, ending: Ending, rules: Mapping[str, Rule], moment: Moment) -> Account:
@@ -185,7 +185,9 @@ def settle(account: Account, ending: Ending, rules: Mapping[str, Rule], moment: 
         rule = rules[figure.bucket]
         count = current(rule, counts.get(figure.bucket), moment)
         counts[figure.bucket] = reports.corrected(rule, count, figure, sent, moment)
-    holding = _held(head.holding, ending, sent, moment.now)
+    holding = head.holding
+    if ending.refusal is not None or holding.refusals > 0:
+        holding = _held(holding, ending, sent, moment.now)
     if offset is not head.offset or holding is not head.holding:
         head = msgspec.structs.replace(head, offset=offset, holding=holding)
     return Account(head, counts)
@@ -291,11 +293,10 @@ def _fits(rule: Rule, count: Count, cost: float, moment: Moment, *, urgent: bool
 
 
 def _put(rule: Rule, count: Count, until: float, cost: float) -> Count:
-    if cost <= 0:
-        return count
     own = tallies.added(count.own, tallies.slot_at(until, rule.slot), cost)
-    level = count.level - cost if rule.kind == BUCKET else count.level
-    return msgspec.structs.replace(count, own=own, level=level)
+    if rule.kind == BUCKET:
+        return msgspec.structs.replace(count, own=own, level=count.level - cost)
+    return msgspec.structs.replace(count, own=own)
 
 
 def _moved(rule: Rule, count: Count, ending: Ending, cost: float, real: float, now: float) -> Count:

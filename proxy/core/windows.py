@@ -94,8 +94,11 @@ def rolled(rule: Rule, count: Count, moment: Moment) -> Count:
     """Return the count less what is back at `moment`; of a long past only the sum is kept."""
     window = frame(rule, moment) if rule.kind == FIXED else None
     cut = moment.now - rule.window if window is None else window.cut
-    own = tallies.since(count.own, cut, rule.slot)
-    foreign = tallies.since(count.foreign, cut, rule.slot)
+    own, foreign = count.own, count.foreign
+    if own.slots:
+        own = tallies.since(own, cut, rule.slot)
+    if foreign.slots:
+        foreign = tallies.since(foreign, cut, rule.slot)
     if window is not None and window.fixed:
         past = moment.now - SLOTS * rule.slot
         own = tallies.merged(own, past, rule.slot)
@@ -112,7 +115,7 @@ def size_of(rule: Rule, count: Count) -> float:
 
 def allowed(rule: Rule, count: Count, moment: Moment, *, urgent: bool) -> float:
     """Return how much of the window may be used by now."""
-    size = size_of(rule, count)
+    size = rule.size if count.told.size <= 0 else size_of(rule, count)
     if moment.withheld > 0:
         size -= moment.withheld * _withholdable(rule, count, size)
     if urgent:

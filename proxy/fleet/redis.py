@@ -29,7 +29,7 @@ The interleaving that `inherited` defends against:
     2. the lease ends, B takes it, and fetches again what is in the store already.
     So whoever leads after another without having heard of a landing is told to look first.
 
-The interleaving that `_asked` defends against:
+The interleaving that giving up what was asked for defends against:
     1. B asks for the lead;
     2. its last client goes, so B is cancelled;
     3. the script gives B the lead, which nobody would use, and all others wait for it to end.
@@ -39,6 +39,7 @@ The interleaving that `_asked` defends against:
 import asyncio
 import math
 import secrets
+from collections.abc import Awaitable
 from itertools import count as counter
 from typing import Any, Final
 
@@ -55,6 +56,8 @@ RENEWALS: Final = 4
 """How many times a lease is renewed in its own length: so many may be late."""
 REMEMBERED: Final = 5.0
 """Seconds for which a landing is told to those who ask after it."""
+
+_NONE: Final = NONE.hex().encode()
 
 _log = structlog.get_logger("fleet")
 
@@ -176,41 +179,34 @@ class RedisFleet:
         inherited = False
         while True:
             heard = self._hear(key)
+            token = f"{self._name}-{next(self._numbers):x}"
             try:
-                said = await self._asked(key, known, inherited=inherited)
-                if not isinstance(said, float):
-                    return said
-                landed = await _within(heard, said, until)
+                try:
+                    said = await self._asked(key, token, known)
+                except asyncio.CancelledError:  # it may have been given what nobody wants any more
+                    self.land(key, token, Ending.FAILED, NONE)
+                    raise
+                if said[0] == b"lead":
+                    lead = self._leads[token] = RedisLead(self, key, token, inherited=inherited)
+                    return lead
+                left = _understood(said, inherited=inherited)
+                if isinstance(left, Landed):
+                    return left
+                landed = await _within(heard, min(left, self.lease), until)
                 if landed is not None:
                     return landed
+            except BackendError as error:
+                self._note(error)
+                return None
             finally:
                 self._heard_enough(key, heard)
             inherited = True
 
-    async def _asked(
-        self, key: str, known: float, *, inherited: bool
-    ) -> RedisLead | Landed | float | None:
-        """Ask for the lead; seconds are how long to wait for whoever has it."""
-        token = f"{self._name}-{next(self._numbers):x}"
+    def _asked(self, key: str, token: str, known: float) -> Awaitable[Any]:
+        """Ask for the lead."""
         name, own, stamp = (self._prefix + key).encode(), token.encode(), _stamped(known)
         call = self._ask % (len(name), name, len(own), own, len(stamp), stamp)
-        try:
-            said = await self._redis.run(_ASK, name, call)
-        except asyncio.CancelledError:  # it may have been given what nobody wants any more
-            self.land(key, token, Ending.FAILED, NONE)
-            raise
-        except BackendError as error:
-            self._note(error)
-            return None
-        if said[0] == b"lead":
-            lead = self._leads[token] = RedisLead(self, key, token, inherited=inherited)
-            return lead
-        match said:
-            case [b"landed", stamp]:
-                return Landed(Ending.STORED, _stamp(stamp), awaited=inherited)
-            case [b"follow", left]:
-                return min(max(1, int(left)) / 1000, self.lease)
-        raise TypeError(f"the script does not say {said!r}")
+        return self._redis.run(_ASK, name, call)
 
     def land(
         self, key: str, token: str, ending: Ending, stamp: float = NONE
@@ -221,18 +217,16 @@ class RedisFleet:
         name, own, at = (self._prefix + key).encode(), token.encode(), _stamped(stamp)
         call = self._land[ending] % (len(name), name, len(own), own, len(at), at)
 
-        def heard(landing: "asyncio.Future[Any]") -> None:
-            error = None if landing.cancelled() else landing.exception()
-            if isinstance(error, BackendError):
+        def heard(_reply: object, error: BackendError | None) -> None:
+            if error is not None:
                 self._note(error)  # the lease ends by itself
             if not told.done():
                 told.set_result(None)
 
         try:
-            self._redis.begin(_LAND, name, call).add_done_callback(heard)
+            self._redis.tell(_LAND, name, call, heard)
         except BackendError as error:
-            self._note(error)
-            told.set_result(None)
+            heard(None, error)
         return told
 
     # ── Leases ──
@@ -264,7 +258,11 @@ class RedisFleet:
 
     def _hear(self, key: str) -> "asyncio.Future[Landed]":
         heard: asyncio.Future[Landed] = asyncio.get_running_loop().create_future()
-        self._following.setdefault(key, set()).add(heard)
+        following = self._following.get(key)
+        if following is None:
+            self._following[key] = {heard}
+        else:
+            following.add(heard)
         return heard
 
     def _heard_enough(self, key: str, heard: "asyncio.Future[Landed]") -> None:
@@ -288,6 +286,16 @@ class RedisFleet:
             _log.warning("fleet_refused", reason=str(error))
 
 
+def _understood(said: list[Any], *, inherited: bool) -> Landed | float:
+    """Return the landing that the script tells of, or for how many seconds another has the lead."""
+    match said:
+        case [b"landed", stamp]:
+            return Landed(Ending.STORED, _stamp(stamp), awaited=inherited)
+        case [b"follow", left]:
+            return max(1, int(left)) / 1000
+    raise TypeError(f"the script does not say {said!r}")
+
+
 async def _within(heard: "asyncio.Future[Landed]", seconds: float, until: float) -> Landed | None:
     """Return what is heard; None where nothing is for so long.
 
@@ -307,7 +315,7 @@ async def _within(heard: "asyncio.Future[Landed]", seconds: float, until: float)
 
 def _stamped(stamp: float) -> bytes:
     """Return a stamp as it is told: exact, as scripts compare it, and without its digits' cost."""
-    return stamp.hex().encode()
+    return stamp.hex().encode() if stamp != NONE else _NONE
 
 
 def _stamp(told: bytes) -> float:

@@ -54,6 +54,10 @@ _LATE = 60.0
 """
 
 
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks for such receipts."""
+
+
 class Terms(Struct, frozen=True):
     """A bill as it is put to the arithmetic, time and again."""
 
@@ -115,6 +119,8 @@ class Book:
         self._levels: dict[str, tuple[float, tuple[Level, ...]]] = {}
         self._numbers = counter(1)
         self._open: dict[str, float] = {}
+        self._look_again_at = 0.0
+        """When receipts that nobody will settle any more are looked for next."""
         self._named: dict[str, dict[str, Limit]] = {}
         self._crowded_at: dict[str, float] = {}
 
@@ -239,19 +245,16 @@ class Book:
         number = f"{self.spender}-{next(self._numbers):x}"
         return Order(number, terms.bill.answer_within, terms.bill.urgent, terms.charges)
 
-    def ending(self, receipt: Receipt, settled: Settled) -> Ending:
-        """Put a settlement to the arithmetic."""
-        terms = self._terms.get(id(receipt.bill))
+    def ending(self, receipt: Receipt, settled: Settled) -> tuple[Ending, dict[str, Rule]]:
+        """Put a settlement to the arithmetic; and how the counts are counted that it speaks of."""
+        bill = receipt.bill
+        terms = self._terms.get(id(bill))
         as_billed = None if terms is None else terms.as_billed
-        configured = self._configured.get(receipt.bill.upstream, {})
-        return endings.ending(receipt, settled, as_billed, configured)
-
-    def rules_of(self, ending: Ending, bill: Bill) -> dict[str, Rule]:
-        """Return how the counts that an ending speaks of are counted now."""
-        terms, wall = self._terms.get(id(bill)), self._wall()
-        if terms is not None and not ending.figures and terms.since <= wall < terms.until:
-            return terms.rules
-        return self.rules(bill.upstream, limits.named(ending), bill.charges)
+        configured = self._configured.get(bill.upstream, {})
+        ending = endings.ending(receipt, settled, as_billed, configured)
+        if terms is not None and not ending.figures and terms.since <= self._wall() < terms.until:
+            return ending, terms.rules
+        return ending, self.rules(bill.upstream, limits.named(ending), bill.charges)
 
     def rules(
         self, upstream: str, buckets: Iterable[str], charges: Iterable[Charge] = ()
@@ -288,8 +291,10 @@ class Book:
 
     def _give(self, order: Order, bill: Bill, booked: Booked) -> Receipt:
         at = self._boottime()
-        while self._open and (oldest := next(iter(self._open.items())))[1] < at:
-            del self._open[oldest[0]]
+        if at >= self._look_again_at:
+            self._look_again_at = at + _LOOK_AGAIN
+            while self._open and (oldest := next(iter(self._open.items())))[1] < at:
+                del self._open[oldest[0]]
         self._open[order.id] = at + order.within + _LATE
         return Receipt(order.id, bill, booked.until, booked.probe)
 

@@ -93,9 +93,8 @@ class Desk(ABC):
         """Say how the exchange ended; where that cannot be told, it counts as booked."""
         if not self.book.closes(receipt):
             return
-        bill = receipt.bill
-        ending = self.book.ending(receipt, settled)
-        await self._settle(Settle(bill.upstream, ending, self.book.rules_of(ending, bill)))
+        ending, rules = self.book.ending(receipt, settled)
+        await self._settle(Settle(receipt.bill.upstream, ending, rules))
 
     def settle_soon(
         self, receipt: Receipt, settled: Settled, counted: Callable[[str], None]
@@ -106,8 +105,8 @@ class Desk(ABC):
         """
         if not self.book.closes(receipt):
             return
-        ending = self.book.ending(receipt, settled)
-        question = Settle(receipt.bill.upstream, ending, self.book.rules_of(ending, receipt.bill))
+        ending, rules = self.book.ending(receipt, settled)
+        question = Settle(receipt.bill.upstream, ending, rules)
 
         def told(error: Exception | None) -> None:
             if isinstance(error, BackendError):

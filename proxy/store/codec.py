@@ -81,7 +81,9 @@ def is_slow(entry: Entry) -> bool:
 
 def packed_now(entry: Entry) -> bytes:
     """Return an entry as bytes with its body compressed, where that does not take long."""
-    return encode(compressed(entry) if compressible(entry) else entry)
+    if len(entry.body) > COMPRESSED_FROM and compressible(entry):
+        return encode(compressed(entry))
+    return encode(entry)
 
 
 def compressible(entry: Entry) -> bool:

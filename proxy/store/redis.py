@@ -86,7 +86,7 @@ class RedisStore:
             error = lost
         finally:
             self._operations.ended("get", started, error)
-        entry = self._decoded.decode(value, key)
+        entry = None if value is None else self._decoded.decode(value, key)
         self._operations.looked_up(found=entry is not None)
         return entry
 
@@ -96,7 +96,7 @@ class RedisStore:
 
     def put(self, entry: Entry, keep: float) -> Coroutine[Any, Any, None] | asyncio.Future[None]:
         """Store an entry for at most `keep` seconds; under way on return, unless it is large."""
-        if codec.is_slow(entry):
+        if len(entry.body) >= codec.BIG and codec.is_slow(entry):
             return self._put_slowly(entry, keep)
         return self._put(entry.key, codec.packed_now(entry), keep)
 
@@ -108,8 +108,7 @@ class RedisStore:
         started = perf_counter()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def stored(reply: "asyncio.Future[Any]") -> None:
-            error = None if reply.cancelled() else reply.exception()
+        def stored(_reply: object, error: BackendError | None) -> None:
             self._operations.ended("put", started, error)
             if not done.done():
                 done.set_result(None)
@@ -120,10 +119,9 @@ class RedisStore:
         figures = (len(milliseconds), milliseconds, len(now), now)
         call = _PUT_CALL % (len(name), name, len(value), value, *figures)
         try:
-            self._redis.begin(_PUT, name, call).add_done_callback(stored)
+            self._redis.tell(_PUT, name, call, stored)
         except BackendError as lost:
-            self._operations.ended("put", started, lost)
-            done.set_result(None)
+            stored(None, lost)
         return done
 
     async def delete(self, key: str) -> None:

@@ -15,6 +15,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -54,10 +55,7 @@ SCHEMA: Final = Schema(
     ),
 )
 
-_INSERT: Final = """
-    INSERT OR IGNORE INTO entries (key, received_at, expires_at, value)
-    VALUES (?1, ?2, ?3, ?4)
-"""
+_INSERT: Final = "INSERT OR IGNORE INTO entries (key, received_at, expires_at, value) VALUES "
 _UPDATE: Final = """
     UPDATE entries SET received_at = ?2, expires_at = ?3, value = ?4
     WHERE key = ?1 AND (?2 >= received_at OR received_at > ?5 OR expires_at <= ?5)
@@ -157,7 +155,7 @@ class SqliteStore:
 
     def put(self, entry: Entry, keep: float) -> "Coroutine[Any, Any, None] | asyncio.Future[None]":
         """Store an entry for at most `keep` seconds; under way on return, unless it is large."""
-        if codec.is_slow(entry):
+        if len(entry.body) >= codec.BIG and codec.is_slow(entry):
             return self._put_slowly(entry, keep)
         return self._put(entry, codec.packed_now(entry), keep)
 
@@ -248,8 +246,8 @@ class SqliteStore:
         """Write rows, and make room for some at a time."""
         for at in range(0, len(puts), _TOGETHER):
             some = [put.row for put in puts[at : at + _TOGETHER]]
-            _make_room(connection, self._max_size - sum(len(value) for _, _, _, value in some))
-            added = connection.executemany(_INSERT, some).rowcount
+            _make_room(connection, self._max_size - sum([len(row[3]) for row in some]))
+            added = connection.execute(_insert(len(some)), tuple(chain(*some))).rowcount
             if added:
                 connection.execute(_COUNT, (added,))
             if added < len(some):
@@ -276,6 +274,12 @@ def _select(number: int) -> str:
         f"SELECT key, value FROM entries WHERE key IN ({', '.join('?' * number)})"  # noqa: S608
         " AND expires_at > ?"
     )
+
+
+@lru_cache(maxsize=_TOGETHER)
+def _insert(number: int) -> str:
+    """Return what inserts so many rows: each statement lets go of the interpreter only once."""
+    return _INSERT + ", ".join(["(?, ?, ?, ?)"] * number)
 
 
 def _standing(connection: sqlite3.Connection) -> tuple[int | None, int | None]:

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from proxy.backends.errors import BackendLostError, BackendReplyError
+from proxy.backends.errors import BackendError, BackendLostError, BackendReplyError
 from proxy.backends.pipe import Pipe, packed
 
 PING = packed(("PING",))
@@ -192,7 +192,7 @@ async def test_a_command_whose_caller_went_is_drained_too() -> None:
 async def test_what_nobody_waits_for_goes_along() -> None:
     """It makes no write of its own where a command that somebody waits for follows."""
     wire = Wire()
-    wire.pipe.submit(b"behind", behind=True)
+    wire.pipe.tell(b"behind", lambda _reply, _error: None)
     await asyncio.sleep(0)
     assert [] == wire.transport.written
     wire.pipe.submit(PING)
@@ -204,11 +204,43 @@ async def test_what_nobody_waits_for_goes_along() -> None:
 async def test_what_nobody_waits_for_leaves_after_a_moment() -> None:
     """Two of them make one write, and have their replies."""
     wire = Wire()
-    replies = [wire.pipe.submit(PING, behind=True) for _ in range(2)]
+    replies: list[object] = []
+    for _ in range(2):
+        wire.pipe.tell(PING, lambda reply, _error: replies.append(reply))
     async with asyncio.timeout(5):
         while not wire.transport.written:  # noqa: ASYNC110 - the transport is a list
             await asyncio.sleep(0)
     wire.pipe.data_received(b"+PONG\r\n+PONG\r\n")
 
     assert [PING * 2] == wire.transport.written
-    assert [b"PONG"] * 2 == await asyncio.gather(*replies)
+    assert [b"PONG"] * 2 == replies
+
+
+async def test_what_nobody_waits_for_is_heard_once_whatever_comes() -> None:
+    """A reply, a refusal, an unknown script and a lost connection: each says what became of it."""
+    wire = Wire()
+    heard: list[tuple[object, type[BackendError] | None]] = []
+
+    def hear(reply: object, error: BackendError | None) -> None:
+        heard.append((reply, None if error is None else type(error)))
+
+    for text in (None, None, lambda: b"whole", None):
+        wire.pipe.tell(PING, hear, text)
+    wire.pipe.data_received(b"+PONG\r\n-ERR no\r\n-NOSCRIPT no\r\n")
+    wire.pipe.connection_lost(None)
+
+    lost = (None, BackendLostError)
+    assert heard == [(b"PONG", None), (None, BackendReplyError), lost, lost]
+
+
+async def test_who_stumbles_over_a_reply_takes_nobody_elses() -> None:
+    """The error is the loop's to tell; the reply behind it is heard."""
+    wire = Wire()
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: told.append(what))
+    wire.pipe.tell(PING, lambda _reply, _error: [].pop())
+    behind = wire.pipe.submit(PING)
+    wire.pipe.data_received(b"+A\r\n+B\r\n")
+
+    assert await behind == b"B"
+    assert len(told) == 1

@@ -163,7 +163,6 @@ def test_what_is_settled_after_a_reload_is_counted_as_configured(book: Book) -> 
     """The rules of a bill that was spent under others are those in force, where there are any."""
     receipt = _receipt(book)
     book.configure({"up": (replace(MINUTE, limit=7.0),)})
-    ending = book.ending(receipt, Settled(sent=True, answered=True, status=200))
-    rules = book.rules_of(ending, BILL)
+    _, rules = book.ending(receipt, Settled(sent=True, answered=True, status=200))
 
     assert {"minute": 7.0, "month": 100} == {name: rule.size for name, rule in rules.items()}
