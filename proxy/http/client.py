@@ -30,8 +30,8 @@ from proxy import clock
 from proxy.core.fields import Fields
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
+from proxy.deadlines import Deadlines
 from proxy.http.arrivals import Answering, parsed_head
-from proxy.http.deadlines import Deadlines
 from proxy.http.departures import declared_length, request_head, send_body, sendable
 from proxy.http.heads import decoded
 from proxy.http.private_names import AHEAD, OpenResponses, frame
