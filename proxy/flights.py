@@ -44,6 +44,10 @@ class Flight(Generic[Landing]):
         """What its callers await, in the order in which they came."""
         self._left: asyncio.Event | None = None
 
+    def mark_sent(self) -> None:
+        """Say that its call leaves now."""
+        self.sent = True
+
     async def left(self) -> None:
         """Return when nobody waits for it: all have its landing, or have gone."""
         while self.callers:
