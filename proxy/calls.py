@@ -132,16 +132,15 @@ class Calls:
         parts = self._parts
         began = parts.time()
         decision = await parts.queues.spend(call.bill, call.patience)
-        waited = parts.time() - began
-        if waited > AT_ONCE:
-            parts.observer.observe_wait(call.bill.upstream, waited)
+        decided_at = parts.time()
+        if decided_at - began > AT_ONCE:
+            parts.observer.observe_wait(call.bill.upstream, decided_at - began)
         if not isinstance(decision, Granted):
             return decision
-        return await self._exchange(on_sent() or call, decision.receipt)
+        return await self._exchange(on_sent() or call, decision.receipt, decided_at)
 
-    async def _exchange(self, call: Call, receipt: Receipt) -> Answered | Failed:
+    async def _exchange(self, call: Call, receipt: Receipt, sent_at: float) -> Answered | Failed:
         parts = self._parts
-        sent_at = parts.time()
         left = call.deadline - sent_at
         if left <= 0:
             self._settle(receipt, UNSENT)
@@ -163,13 +162,15 @@ class Calls:
         upstream = call.match.upstream
         needed = reads_body(upstream, call.match.endpoint, exchange.status)
         if not needed:
-            self._note(call, receipt, exchange)
+            self._settle(receipt, self._told(call, exchange, b"")[1])
         length = exchange.content_length
         bound = call.buffer_unknown if length is None else call.buffer
         if upstream.rewrite_links or needed:
             bound = max(bound, CLEANED if upstream.rewrite_links else OFF_LOOP)
         whole = exchange.arrived()
         if whole is not None and len(whole) <= bound:
+            if not (needed or upstream.rewrite_links or is_gzip(exchange.fields)):
+                return _answered(call, exchange, whole)
             return await self._heard(call, receipt, exchange, whole, needed=needed)
         if whole is None and length is not None and length <= min(bound, self._memory.floor):
             # Nobody can join in its middle, and it may be held whatever else is: no pump for it.
@@ -201,10 +202,10 @@ class Calls:
     ) -> Answered | Failed:
         """Return the answer, its body whole as it came, or too large to be waited for."""
         upstream = call.match.upstream
-        gzip = is_gzip(exchange.fields)
         plain: bytes | Failed = b""
         if isinstance(body, bytes):
-            undone = gzip and (call.decode or needed or upstream.rewrite_links)
+            wanted = call.decode or needed or upstream.rewrite_links
+            undone = wanted and is_gzip(exchange.fields)
             plain = await _plain(body) if undone else body
         said = NOTHING
         if needed:
@@ -215,17 +216,7 @@ class Calls:
             return body
         if isinstance(plain, Failed):
             return plain
-        answered = Answered(
-            exchange.status,
-            exchange.reason,
-            exchange.fields,
-            body,
-            GZIP if call.decode and gzip else "",
-            exchange.content_length,
-            exchange.requested_at,
-            exchange.received_at,
-            said.rejected,
-        )
+        answered = _answered(call, exchange, body, said.rejected)
         if upstream.rewrite_links and isinstance(body, bytes):
             return _cleaned(answered, links.neutral(plain, upstream))
         return answered
@@ -234,37 +225,26 @@ class Calls:
         self, call: Call, receipt: Receipt, exchange: Exchange, content: bytes
     ) -> Signals:
         """Settle with what the answer says in its body too; a hold is in force on return."""
-        said = self._signals(call, exchange, content)
+        said, settled = self._told(call, exchange, content)
         if said.hold is not None:
             hold = HoldObservation(call.bill.upstream, said.hold.reason, said.hold.seconds)
             self._parts.observer.observe_hold(hold)
-        settled = self._settled(exchange, said)
         if said.hold is None:
             self._settle(receipt, settled)
         else:  # waited for, not awaited: an error is the group's to tell, and takes nobody's answer
             await asyncio.wait((self._parts.tasks.start(self._held(receipt, settled), "settle"),))
         return said
 
-    def _note(self, call: Call, receipt: Receipt, exchange: Exchange) -> None:
-        """Settle behind the answer with what its head says."""
-        self._settle(receipt, self._settled(exchange, self._signals(call, exchange, b"")))
-
-    def _signals(self, call: Call, exchange: Exchange, content: bytes) -> Signals:
-        match = call.match
-        wall = self._parts.wall()
-        return signals(
-            match.upstream, match.endpoint, exchange.status, exchange.fields, content, wall
+    def _told(self, call: Call, exchange: Exchange, content: bytes) -> tuple[Signals, Settled]:
+        """Return what an answer says of the provider's state, and what of it settles the spend."""
+        match, wall = call.match, self._parts.wall()
+        status, fields = exchange.status, exchange.fields
+        said = signals(match.upstream, match.endpoint, status, fields, content, wall)
+        date = own_date(fields, wall)
+        settled = Settled(
+            sent=True, answered=True, status=status, reports=said.reports, hold=said.hold, date=date
         )
-
-    def _settled(self, exchange: Exchange, said: Signals) -> Settled:
-        return Settled(
-            sent=True,
-            answered=True,
-            status=exchange.status,
-            reports=said.reports,
-            hold=said.hold,
-            date=own_date(exchange.fields, self._parts.wall()),
-        )
+        return said, settled
 
     def _settle(self, receipt: Receipt, settled: Settled) -> None:
         """Settle behind the answer."""
@@ -273,6 +253,22 @@ class Calls:
     async def _held(self, receipt: Receipt, settled: Settled) -> None:
         await self._parts.ledger.settle(receipt, settled)
         self._parts.queues.changed(receipt.bill.upstream)
+
+
+def _answered(
+    call: Call, exchange: Exchange, body: bytes | Arrival, rejected: str = ""
+) -> Answered:
+    return Answered(
+        exchange.status,
+        exchange.reason,
+        exchange.fields,
+        body,
+        GZIP if call.decode and is_gzip(exchange.fields) else "",
+        exchange.content_length,
+        exchange.requested_at,
+        exchange.received_at,
+        rejected,
+    )
 
 
 def _observation(call: Call, result: Answered | Failed | None, duration: float) -> CallObservation:

@@ -14,8 +14,8 @@ The interleaving that `_let_go` defends against:
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias, assert_never
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -66,8 +66,8 @@ class Settled(Struct, frozen=True):
 
     outcome: Outcome
     settlement: Settlement
-    waited_until: float
-    """Time of the loop until which it would have waited for quota."""
+    begun_by: Asked
+    """The request that began it."""
 
 
 class Arriving(Struct, frozen=True):
@@ -131,13 +131,18 @@ class Fetches:
             case Failed():
                 return self._settled(asked, plan, led)
             case Led():
-                with led:
-                    return await self._flown(flight, asked, plan, led)
+                try:
+                    result = await self._call(flight, asked, plan)
+                    return self._landed(flight, asked, plan, result, led)
+                except BaseException:
+                    led.land(Ending.FAILED)
+                    raise
             case _:
                 assert_never(led)
 
-    async def _flown(self, flight: Flight[Landing], asked: Asked, plan: Fetch, led: Led) -> Landing:
-        result = await self._call(flight, asked, plan)
+    def _landed(
+        self, flight: Flight[Landing], asked: Asked, plan: Fetch, result: CallResult, led: Led
+    ) -> Landing:
         if isinstance(result, Overloaded):
             led.land(Ending.FAILED)
             return result
@@ -159,13 +164,12 @@ class Fetches:
             result = await self._once(flight, asked, plan)
         return result
 
-    async def _once(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
-        def sent() -> None:
-            flight.sent = True
-
+    def _once(
+        self, flight: Flight[Landing], asked: Asked, plan: Fetch
+    ) -> Coroutine[Any, Any, CallResult]:
         if is_member(asked):
-            return await self.gatherings.call(flight, asked, plan)
-        return await self._calls.make(self._prepared(asked, plan, flight.urgency), sent)
+            return self.gatherings.call(flight, asked, plan)
+        return self._calls.make(self._prepared(asked, plan, flight.urgency), flight.mark_sent)
 
     def _prepared(self, asked: Asked, plan: Fetch, urgency: Urgency | None = None) -> Call:
         match, request = asked.match, asked.request
@@ -198,7 +202,7 @@ class Fetches:
 
     def _settled(self, asked: Asked, plan: Fetch, result: Answered | Denied | Failed) -> Settled:
         outcome = fetched(result, result.body) if isinstance(result, Answered) else result
-        return Settled(outcome, self.settle(asked, plan, outcome), asked.waits_until)
+        return Settled(outcome, self.settle(asked, plan, outcome), asked)
 
     def _keep(self, asked: Asked, answered: Answered) -> None:
         """Store what a shared call has brought for one whom nobody waits for."""
@@ -279,7 +283,7 @@ def _another_may(asked: Asked, plan: Fetch, landing: Settled, denied: Denied) ->
     """Whether what was denied to whoever began a flight may be granted to one who joined it."""
     if is_own(denied.limit):
         return denied.limit not in {limit.name for limit in asked.request.client.limits}
-    return plan.fallback is None and asked.waits_until > landing.waited_until
+    return plan.fallback is None and asked.waits_until > landing.begun_by.waits_until
 
 
 def _followed(asked: Asked, entry: Entry, now: float) -> Settled:
@@ -288,7 +292,7 @@ def _followed(asked: Asked, entry: Entry, now: float) -> Settled:
     return Settled(
         Fetched(reply, entry.requested_at, entry.received_at),
         Settlement(entry, Nothing(), Verdict.JOINED, stored=True, age=entry.age(now)),
-        asked.waits_until,
+        asked,
     )
 
 

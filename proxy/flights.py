@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from proxy.deadlines import Deadlines
 from proxy.tasks import Tasks
 from proxy.urgency import Urgency
 
@@ -26,7 +27,7 @@ Landing = TypeVar("Landing")
 class Flight(Generic[Landing]):
     """A fetch under way."""
 
-    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task", "urgency")
+    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task", "urgency", "waiting")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -39,18 +40,32 @@ class Flight(Generic[Landing]):
         self.urgency = Urgency()
         """That of the most urgent who has waited for it."""
         self.task: asyncio.Task[Landing] | None = None
-        self._left = asyncio.Event()
+        self.waiting: dict[asyncio.Future[None], None] = {}
+        """What its callers await, in the order in which they came."""
+        self._left: asyncio.Event | None = None
+
+    def mark_sent(self) -> None:
+        """Say that its call leaves now."""
+        self.sent = True
 
     async def left(self) -> None:
         """Return when nobody waits for it: all have its landing, or have gone."""
         while self.callers:
+            self._left = self._left or asyncio.Event()
             self._left.clear()
             await self._left.wait()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Take one away from those who wait for it."""
         self.callers -= 1
-        if self.callers == 0:
+        if self.callers == 0 and self._left is not None:
             self._left.set()
+
+    def wake(self) -> None:
+        """Wake all who wait: it is about to have ended when they come to look."""
+        for landed in self.waiting:
+            if not landed.done():
+                landed.set_result(None)
 
 
 class Flights(Generic[Landing]):
@@ -59,6 +74,8 @@ class Flights(Generic[Landing]):
     def __init__(self, tasks: Tasks) -> None:
         """Take where flights run."""
         self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines()
         self._flights: dict[str, Flight[Landing]] = {}
 
     def __len__(self) -> int:
@@ -79,7 +96,7 @@ class Flights(Generic[Landing]):
         flight: Flight[Landing] = Flight(key)
         if joinable:
             self._flights[key] = flight
-        flight.task = self._tasks.start(self._fly(flight, fly), f"flight {key}")
+        flight.task = self._tasks.start(self._fly(flight, fly), f"flight {key}", flight.wake)
         return flight
 
     async def wait(
@@ -96,13 +113,13 @@ class Flights(Generic[Landing]):
         flight.callers += 1
         try:
             if not task.done():
-                await _done_or_late(task, patience)
+                await self._landed_or_late(flight, patience)
             if task.done():
                 return task.result()
             flight.pinned = flight.pinned or leave_running
             return None
         finally:
-            flight._leave()  # noqa: SLF001 - the other half of Flight
+            flight.leave()
             if flight.callers == 0 and not flight.sent and not flight.pinned:
                 self._forget(flight)  # at once: who comes now must not join what is ending
                 task.cancel()
@@ -116,25 +133,21 @@ class Flights(Generic[Landing]):
             return await fly(flight)
         finally:
             self._forget(flight)
+            flight.wake()
+
+    async def _landed_or_late(self, flight: Flight[Landing], patience: float) -> None:
+        """Return when a flight has ended, or after so many seconds; leaving lets it alone."""
+        landed: asyncio.Future[None] = self._loop.create_future()
+        flight.waiting[landed] = None
+        self._deadlines.set(landed, self._loop.time() + patience)
+        try:
+            await landed
+        except TimeoutError:
+            return
+        finally:
+            self._deadlines.clear(landed)
+            del flight.waiting[landed]
 
     def _forget(self, flight: Flight[Landing]) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
-
-
-async def _done_or_late(task: "asyncio.Task[Any]", patience: float) -> None:
-    """Return when a task is done, or after so many seconds; being cancelled leaves it alone."""
-    loop = task.get_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    timer = loop.call_later(patience, wake)
-    task.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)

@@ -9,8 +9,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from proxy.asked import Asked
 from proxy.cache import Cache
@@ -45,18 +44,6 @@ class Led:
     def __init__(self, lead: Lead | None) -> None:
         """Take the lead, where there is anybody to tell."""
         self._lead = lead
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.land(Ending.FAILED)
 
     def land(
         self,
@@ -111,40 +98,41 @@ class Leads:
         """Return the lead, or what another's flight has stored, or that this came too late."""
         if not plan.joinable or not ask.key:
             return Led(None)
-        try:
-            return await self._asked(key, ask, plan)
-        except TimeoutError:
-            return LATE
-
-    async def _asked(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry:
         known = _newest(plan.stored)
         until = asyncio.get_running_loop().time() + max(0.0, ask.deadline - self._time())
         in_vain = rounds = 0
-        while in_vain < MOST and rounds < MOST_ROUNDS:
-            rounds += 1
-            said = await self._fleet.lead(key, known, until)
-            if said is None:
-                break
-            if not isinstance(said, Landed):
-                return await self._inherited(said, ask, plan) if said.inherited else Led(said)
-            if said.ending is Ending.OWN:
-                break
-            if said.ending is Ending.STORED:
-                entry = await self._found(ask, plan, awaited=said.awaited)
-                if entry is not None:
-                    return entry
-                known = said.stamp
-            in_vain += said.awaited
+        try:
+            while in_vain < MOST and rounds < MOST_ROUNDS:
+                rounds += 1
+                said = await self._fleet.lead(key, known, until)
+                if said is None:
+                    break
+                if not isinstance(said, Landed):
+                    return await self._inherited(said, ask, plan) if said.inherited else Led(said)
+                if said.ending is Ending.OWN:
+                    break
+                if said.ending is Ending.STORED:
+                    entry = await self._found(ask, plan, awaited=said.awaited)
+                    if entry is not None:
+                        return entry
+                    known = said.stamp
+                in_vain += said.awaited
+        except TimeoutError:
+            return LATE
         return Led(None)
 
     async def _inherited(self, lead: Lead, ask: Asked, plan: Fetch) -> Led | Entry:
         """Take a lead that another had before, not without a look at what that one left."""
-        with Led(lead) as led:
+        led = Led(lead)
+        try:
             entry = await self._found(ask, plan, awaited=True)
-            if entry is not None:
-                led.land(Ending.STORED, entry.received_at)
-                return entry
+        except BaseException:
+            led.land(Ending.FAILED)
+            raise
+        if entry is None:
             return led
+        led.land(Ending.STORED, entry.received_at)
+        return entry
 
     async def _found(self, ask: Asked, plan: Fetch, *, awaited: bool) -> Entry | None:
         """Return what is in the store for a request now, if it will do.

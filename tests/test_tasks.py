@@ -40,3 +40,17 @@ async def test_close_lets_what_is_nearly_done_end() -> None:
     await tasks.close(grace=5)
 
     assert writing.result()
+
+
+async def test_an_end_is_told() -> None:
+    """Whoever asks hears of it, also where the task was cancelled before it began."""
+    tasks = Tasks(lambda *_: None)
+    told: list[str] = []
+    tasks.start(asyncio.sleep(0), "ends", lambda: told.append("ended"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks.start(asyncio.sleep(0), "never begins", lambda: told.append("cancelled"))
+    await tasks.close()
+
+    assert ["ended", "cancelled"] == told

@@ -15,7 +15,7 @@ accelerator    known heads, answered before anything is parsed
 listeners      sockets
 
 client         the upstream client: one call, one request on the wire
-warm           its connections; deadlines: until when answers are awaited
+warm           its connections
 departures     a request as it leaves; arrivals: an answer as it comes; framing: where it ends
 whole_answers  answers that need no parser: most of them
 

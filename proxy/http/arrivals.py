@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from proxy import clock
 from proxy.core.fields import Fields, values
 from proxy.core.model import Failure
-from proxy.http.deadlines import Deadlines
+from proxy.deadlines import Deadlines
 from proxy.http.fields import end_to_end
 from proxy.http.heads import decoded
 from proxy.http.whole_answers import PlainHead

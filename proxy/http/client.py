@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -30,8 +30,8 @@ from proxy import clock
 from proxy.core.fields import Fields
 from proxy.core.model import Failed, Failure
 from proxy.core.upstreams import Upstream
+from proxy.deadlines import Deadlines
 from proxy.http.arrivals import Answering, parsed_head
-from proxy.http.deadlines import Deadlines
 from proxy.http.departures import declared_length, request_head, send_body, sendable
 from proxy.http.heads import decoded
 from proxy.http.private_names import AHEAD, OpenResponses, frame
@@ -95,16 +95,88 @@ class Client:
 
     async def send(self, outbound: Outbound) -> Exchange | Failed:
         """Send one request; return when the head of its answer has come, or why none does."""
-        passage = _Passage(outbound, self._deadlines, self._now() + outbound.timeout)
+        due = self._now() + outbound.timeout
+        connection: Connection | None = None
+        sending: asyncio.Task[None] | None = None
+        answer: Answering | WholeAnswer | Failed | None = None
+        sent = False  # whether a first byte may have left
         try:
             route = self._route(outbound.upstream)
-            connection = route.place.take()
-            if connection is None:
-                async with asyncio.timeout_at(passage.due):
-                    connection = await route.place.connect(route.to, route.timeouts)
-            return await passage.make(connection, route)
+            connection = route.place.take() or await _connected(route, due)
+            head = _head(outbound, route)
+            protocol = _expecting(connection, outbound)
+            requested_at = clock.steady_wall()
+            sent = True
+            sending = _write(protocol, head, outbound)
+            self._deadlines.set(protocol, due)
+            try:
+                came: _Came = await protocol.read()
+            finally:
+                self._deadlines.clear(protocol)
+            if not isinstance(came, WholeAnswer):
+                came = await self._final(protocol, came, outbound, due)
+            answer = self._answering(came, connection, route, outbound, requested_at, sending)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            return _failure(error, sent=passage.sent)
+            return _failure(error, sent=sent)
+        else:
+            return answer
+        finally:
+            if connection is not None and (answer is None or isinstance(answer, Failed)):
+                if sending is not None:
+                    sending.cancel()
+                connection.close()
+
+    async def _final(
+        self, protocol: ResponseHandler, came: "_Came", outbound: Outbound, due: float
+    ) -> "_Came":
+        """Return the final answer, or its head; interim ones are passed on."""
+        inform = outbound.on_informational
+        while not isinstance(came, WholeAnswer):
+            message = came[0]
+            if isinstance(message, PlainHead):
+                break
+            code = message.code
+            if code >= _FINAL or code not in {100, *_INTERIM}:
+                break
+            if inform is not None and code in _INTERIM:
+                async with asyncio.timeout_at(due):
+                    await inform(code, decoded(message.raw_headers))
+            self._deadlines.set(protocol, due)
+            try:
+                came = await protocol.read()
+            finally:
+                self._deadlines.clear(protocol)
+        return came
+
+    def _answering(
+        self,
+        came: "_Came",
+        connection: Connection,
+        route: "_Route",
+        outbound: Outbound,
+        requested_at: float,
+        sending: "asyncio.Task[None] | None",
+    ) -> Answering | WholeAnswer | Failed:
+        """Return the answer that has come; of one that has come whole the connection goes back."""
+        if isinstance(came, WholeAnswer):
+            came.requested_at, came.received_at = requested_at, clock.steady_wall()
+            route.place.give_back(connection)
+            return came
+        message, content = came
+        if not isinstance(message, PlainHead):
+            if (lie := _framing_lie(message)) is not None:
+                return Failed(Failure.PROTOCOL, sent=True, detail=lie)
+            message = parsed_head(message)
+        return Answering(
+            message,
+            content,
+            connection,
+            route.place.give_back,
+            self._deadlines,
+            patience=outbound.timeout,
+            requested_at=requested_at,
+            sending=sending,
+        )
 
     def _route(self, upstream: Upstream) -> _Route:
         key = (
@@ -119,121 +191,66 @@ class Client:
         return route
 
 
-class _Passage:
-    """One request on its way."""
+_Came: TypeAlias = WholeAnswer | tuple[RawResponseMessage | PlainHead, aiohttp.StreamReader]
+"""What a protocol reads."""
 
-    __slots__ = ("_deadlines", "_outbound", "_sending", "due", "sent")
 
-    def __init__(self, outbound: Outbound, deadlines: Deadlines, due: float) -> None:
-        self._outbound = outbound
-        self._deadlines = deadlines
-        self._sending: asyncio.Task[None] | None = None
-        self.due = due
-        """Time of the loop by which the head of the answer must have come."""
-        self.sent = False
-        """Whether a first byte may have left."""
+async def _connected(route: _Route, due: float) -> Connection:
+    async with asyncio.timeout_at(due):
+        return await route.place.connect(route.to, route.timeouts)
 
-    async def make(self, connection: Connection, route: _Route) -> Answering | WholeAnswer | Failed:
-        """Send, and wait for the head of the answer."""
-        answering: Answering | WholeAnswer | None = None
-        try:
-            requested_at = clock.steady_wall()
-            self._write(connection, route)
-            came = await self._head(connection)
-            if isinstance(came, WholeAnswer):
-                came.requested_at, came.received_at = requested_at, clock.steady_wall()
-                answering = came
-                route.place.give_back(connection)
-                return answering
-            message, content = came
-            if not isinstance(message, PlainHead):
-                if (lie := _framing_lie(message)) is not None:
-                    return Failed(Failure.PROTOCOL, sent=True, detail=lie)
-                message = parsed_head(message)
-            answering = Answering(
-                message,
-                content,
-                connection,
-                route.place.give_back,
-                self._deadlines,
-                patience=self._outbound.timeout,
-                requested_at=requested_at,
-                sending=self._sending,
-            )
-            return answering
-        finally:
-            if answering is None:
-                if self._sending is not None:
-                    self._sending.cancel()
-                connection.close()
 
-    def _write(self, connection: Connection, route: _Route) -> None:
-        out, protocol, transport = self._outbound, connection.protocol, connection.transport
-        assert protocol is not None  # noqa: S101 - `_connection` has looked
-        assert transport is not None  # noqa: S101 - likewise
-        target = sendable(route.path + (out.target or "/"))
-        fields = out.fields + route.fields if route.fields else out.fields
-        head = request_head(out.method, target, route.host, fields, out.body)
-        bodiless = out.method == "HEAD"
-        streamed = out.body is not None and not isinstance(out.body, bytes)
-        if isinstance(protocol, OpenResponses):
-            protocol.used = True
-        if isinstance(protocol, OpenResponses) and not streamed:
+def _head(outbound: Outbound, route: _Route) -> bytes:
+    target = sendable(route.path + (outbound.target or "/"))
+    fields = outbound.fields + route.fields if route.fields else outbound.fields
+    return request_head(outbound.method, target, route.host, fields, outbound.body)
+
+
+def _expecting(connection: Connection, outbound: Outbound) -> ResponseHandler:
+    """Return the connection's protocol, which awaits the answer to a request now."""
+    protocol, body = connection.protocol, outbound.body
+    assert protocol is not None  # noqa: S101 - whoever gave the connection has looked
+    bodiless = outbound.method == "HEAD"
+    if isinstance(protocol, OpenResponses):
+        protocol.used = True
+        if body is None or isinstance(body, bytes):
             protocol.expect(_parse, bodiless=bodiless)
-        else:
-            _parse(protocol, bodiless=bodiless)
-        self.sent = True
-        transport.write(head + out.body if isinstance(out.body, bytes) else head)
-        if out.body is not None and not isinstance(out.body, bytes):
-            writer = StreamWriter(protocol, asyncio.get_running_loop())
-            self._begin_sending(connection, transport, writer, out.body)
-
-    def _begin_sending(
-        self,
-        connection: Connection,
-        transport: asyncio.Transport,
-        writer: StreamWriter,
-        body: AsyncIterator[bytes],
-    ) -> None:
-        """Send a body while the answer is waited for: it may come before the body has gone."""
-        protocol = connection.protocol
-
-        async def send() -> None:
-            try:
-                await send_body(transport, writer, body, declared_length(self._outbound.fields))
-            except Exception as error:  # noqa: BLE001 - whatever the body's own trouble was
-                if protocol is not None and protocol.exception() is None:
-                    protocol.set_exception(_BodyLostError(), error)
-                transport.abort()
-
-        self._sending = asyncio.get_running_loop().create_task(send(), name="request body")
-
-    async def _head(self, connection: Connection) -> "WholeAnswer | _Began":
-        """Return the final answer, or its head; interim ones are passed on."""
-        protocol = connection.protocol
-        assert protocol is not None  # noqa: S101 - it is let go of with the connection only
-        inform = self._outbound.on_informational
-        while True:
-            self._deadlines.set(protocol, self.due)
-            try:
-                came: Any = await protocol.read()
-            finally:
-                self._deadlines.clear(protocol)
-            if isinstance(came, WholeAnswer):
-                return came
-            began: _Began = came
-            message = began[0]
-            if isinstance(message, PlainHead):
-                return began
-            code = message.code
-            if code >= _FINAL or code not in {100, *_INTERIM}:
-                return began
-            if inform is not None and code in _INTERIM:
-                async with asyncio.timeout_at(self.due):
-                    await inform(code, decoded(message.raw_headers))
+            return protocol
+    _parse(protocol, bodiless=bodiless)
+    return protocol
 
 
-_Began: TypeAlias = tuple[RawResponseMessage | PlainHead, aiohttp.StreamReader]
+def _write(
+    protocol: ResponseHandler, head: bytes, outbound: Outbound
+) -> "asyncio.Task[None] | None":
+    """Write a request; return what sends its body, where that is still to come."""
+    transport, body = protocol.transport, outbound.body
+    assert transport is not None  # noqa: S101 - likewise
+    if body is None:
+        transport.write(head)
+        return None
+    if isinstance(body, bytes):
+        transport.write(head + body)
+        return None
+    transport.write(head)
+    sending = _send(protocol, transport, body, declared_length(outbound.fields))
+    return asyncio.get_running_loop().create_task(sending, name="request body")
+
+
+async def _send(
+    protocol: ResponseHandler,
+    transport: asyncio.Transport,
+    body: AsyncIterator[bytes],
+    length: int | None,
+) -> None:
+    """Send a body while the answer is waited for: it may come before the body has gone."""
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    try:
+        await send_body(transport, writer, body, length)
+    except Exception as error:  # noqa: BLE001 - whatever the body's own trouble was
+        if protocol.exception() is None:
+            protocol.set_exception(_BodyLostError(), error)
+        transport.abort()
 
 
 def _parse(protocol: ResponseHandler, *, bodiless: bool) -> None:

@@ -132,13 +132,13 @@ class Place:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request, in hand where nobody waits for one."""
-        pool, protocol = self._warm.pool, connection.protocol
-        crowded = 0 < pool.most_per_host < self._wanted or self._warm.is_crowded()
+        warm, protocol = self._warm, connection.protocol
+        crowded = 0 < warm.pool.most_per_host < self._wanted or warm.is_crowded()
         if crowded or protocol is None or protocol.should_close:
             connection.release()
             return
-        self.idle.append((connection, self._warm.loop.time()))
-        self._warm.expect_idle()
+        self.idle.append((connection, warm.loop.time()))
+        warm.expect_idle()
 
     def _want(self, number: int) -> None:
         self._wanted += number
@@ -151,7 +151,8 @@ class Place:
 
 def _fit(connection: Connection) -> bool:
     """Return whether a connection can take a request: it lives, and nothing has come over it."""
-    protocol, transport = connection.protocol, connection.transport
+    protocol = connection.protocol
+    transport = None if protocol is None else protocol.transport
     if protocol is None or transport is None or protocol.should_close or transport.is_closing():
         return False
     return not (isinstance(protocol, OpenResponses) and protocol.used and protocol.is_readable())

@@ -8,9 +8,9 @@ from aiohttp.client_proto import ResponseHandler
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.deadlines import Deadlines
 from proxy.http.arrivals import Answering, parsed_head
 from proxy.http.client import _framing_lie, _parse
-from proxy.http.deadlines import Deadlines
 from proxy.http.whole_answers import PlainHead, WholeAnswer, whole_answer
 
 OK = b"HTTP/1.1 200 OK\r\n"

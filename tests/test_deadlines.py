@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.http.deadlines import Deadlines
+from proxy.deadlines import Deadlines
 from tests.clockwork import turned
 from tests.http.conftest import until
 
@@ -60,3 +60,16 @@ async def test_a_deadline_that_has_passed_is_told_at_once() -> None:
     await until(lambda: waiting.told)
 
     assert isinstance(waiting.told[0], TimeoutError)
+
+
+async def test_what_was_answered_in_the_same_turn_stays_so() -> None:
+    """1. an answer comes; 2. its deadline passes before whoever waits has been woken."""
+    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    answered: asyncio.Future[str] = loop.create_future()
+    missing = Waiting()
+    deadlines.set(answered, loop.time() - 1.0)
+    deadlines.set(missing, loop.time() - 1.0)
+    answered.set_result("answer")
+    await until(lambda: missing.told)
+
+    assert await answered == "answer"
