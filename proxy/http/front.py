@@ -238,13 +238,16 @@ class Front:
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""
         self._on_refused(answer.account.detail)
-        await self._wire.send(inbound, answer, close=True)
+        sent = self._wire.send(inbound, answer, close=True)
+        if sent is not None and not isinstance(sent, Finished):
+            await sent
         return CLOSE
 
     async def _send(self, inbound: Inbound, answer: Answer) -> Finished:
         close = inbound.message.should_close or self._draining or inbound.message.upgrade
         try:
-            finished = await self._wire.send(inbound, answer, close=close)
+            sent = self._wire.send(inbound, answer, close=close)
+            finished = sent if sent is None or isinstance(sent, Finished) else await sent
         except Exception as error:  # noqa: BLE001 - likewise; what was written is no whole answer
             self._on_error(error)
             finished = None
