@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aiohttp.http import HttpVersion10, RawRequestMessage
+from aiohttp.http import HttpVersion10
 from msgspec.structs import replace
 
 from proxy.answer import Account, Answer, Problem
@@ -22,7 +22,7 @@ from proxy.core.model import Entry, Verdict
 from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
-from proxy.http.encodings import IDENTITY, coding_of, gunzipped, takes_gzip
+from proxy.http.encodings import IDENTITY, coding_of, gunzipped
 from proxy.http.fields import (
     presentable,
     problem_waits,
@@ -33,6 +33,7 @@ from proxy.http.fields import (
 from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
+from proxy.http.senders import Inform
 
 if TYPE_CHECKING:
     from proxy.http.connection import Connection
@@ -77,7 +78,7 @@ class Wire:
         """
         if answer.retry_after is not None and answer.problem is None:
             answer = _held_off(answer, answer.retry_after)
-        gzip, body = accepts_gzip(inbound.message), answer.body
+        gzip, body = inbound.accepts_gzip, answer.body
         if not isinstance(body, bytes):
             return self._stream(inbound, answer, body, wants_gzip=gzip, close=close)
         if len(body) > _OFF_LOOP and answer.encoding == GZIP and not gzip:
@@ -141,18 +142,6 @@ class Wire:
             *head, _ = self._parts(answer, made, b"", bodyless=False)
             made.answered, made.whole_head = answer, b"".join(head)
         return made.whole_head, made.body
-
-    def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
-        """Return what relays a 1xx answer to the client; None for a client that knows none."""
-        if inbound.message.version == HttpVersion10:
-            return None
-
-        async def inform(status: int, fields: Fields) -> None:
-            if status in _RELAYED:
-                lines = heads.field_lines(presentable(fields))
-                inbound.connection.write(heads.status_line(status, "") + lines + heads.END)
-
-        return inform
 
     # ── heads ──
 
@@ -282,6 +271,17 @@ class _Pump:
         return await self._inbound.connection.drain()
 
 
+def informer(connection: "Connection") -> Inform:
+    """Return what relays a 1xx answer to a client."""
+
+    async def inform(status: int, fields: Fields) -> None:
+        if status in _RELAYED:
+            lines = heads.field_lines(presentable(fields))
+            connection.write(heads.status_line(status, "") + lines + heads.END)
+
+    return inform
+
+
 async def _in_slices(inbound: Inbound, head: bytes, body: bytes, *, close: bool) -> Sent:
     """Write a large body no faster than the client reads."""
     connection = inbound.connection
@@ -306,12 +306,6 @@ def _whole_entry(answer: Answer) -> Entry | None:
     if entry is None or entry.body is not body or entry.status != answer.status or not body:
         return None
     return entry
-
-
-def accepts_gzip(message: RawRequestMessage) -> bool:
-    """Return whether gzip is the better form for whoever sent this head."""
-    given = message.headers.getall("Accept-Encoding", None)
-    return given is not None and takes_gzip(given[0] if len(given) == 1 else ", ".join(given))
 
 
 def _connection_line(inbound: Inbound, *, close: bool) -> bytes:

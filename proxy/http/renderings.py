@@ -24,7 +24,7 @@ from proxy.http.fields import presentable
 from proxy.http.heads import field_lines, status_line
 
 NOT_MODIFIED: Final = 304
-_OBJECTS: Final = 1280
+_OBJECTS: Final = 1152
 """Bytes of a rendering beside its texts: itself, the account's lines, the answer of the moment."""
 BODYLESS: Final = frozenset({204, NOT_MODIFIED})
 """Statuses whose answers end with their head (RFC 9112 section 6.3)."""
