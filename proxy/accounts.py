@@ -6,6 +6,7 @@ ledger's present figure, or are dropped.
 
 import math
 from collections.abc import AsyncIterator
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -45,6 +46,15 @@ from proxy.ports import Ledger
 STRETCHED = "stretched"
 """The detail of a hit that is one because its TTL has grown."""
 
+_HIT: Final = Verdict.HIT
+_MISS: Final = Verdict.MISS
+_REVALIDATED: Final = Verdict.REVALIDATED
+_JOINED: Final = Verdict.JOINED
+_RESCUED: Final = Verdict.RESCUED
+_OBEY: Final = Policy.OBEY
+_KEEPING: Final = (Put, Touch)
+"""Looked at once: a member of an enumeration is found anew each time, a union is made anew."""
+
 
 class Accounts:
     """Builds answers."""
@@ -64,7 +74,7 @@ class Accounts:
         """Answer from an entry as it stands."""
         age = entry.age(now)
         lives = self.stretches.lifetimes(ask.match, entry, now)
-        if verdict is Verdict.HIT and entry.lifetimes.ttl <= age < lives.ttl:
+        if verdict is _HIT and entry.lifetimes.ttl <= age < lives.ttl:
             detail = f"{STRETCHED}, {detail}" if detail else STRETCHED
         account = self._account(
             ask,
@@ -87,24 +97,21 @@ class Accounts:
         joined: bool,
     ) -> Answer:
         """Answer one of those who waited for a fetch."""
-        reply = settlement.reply
+        reply, write, verdict = settlement.reply, settlement.write, settlement.verdict
         if isinstance(reply, Refuse):
             denied = outcome if isinstance(outcome, Denied) else None
             return self.problem(ask, refusals.refused(ask.match.upstream, reply, denied))
-        new = settlement.verdict in (Verdict.MISS, Verdict.REVALIDATED)
-        kept = settlement.write.entry if isinstance(settlement.write, Put | Touch) else None
-        ttl = kept.lifetimes.ttl - kept.age(now) if kept is not None else None
-        if isinstance(reply, Entry) and kept is None:
-            ttl = reply.lifetimes.ttl - reply.age(now)
+        kept = write.entry if isinstance(write, _KEEPING) else None
+        dated = kept or (reply if isinstance(reply, Entry) else None)
         account = self._account(
             ask,
-            Verdict.JOINED if joined and new else settlement.verdict,
+            _JOINED if joined and (verdict is _MISS or verdict is _REVALIDATED) else verdict,
             age=settlement.age,
-            ttl=ttl,
+            ttl=None if dated is None else dated.lifetimes.ttl - dated.age(now),
             forward_reason=plan.forward_reason,
             forward_status=settlement.forward_status,
             stored=settlement.stored,
-            collapsed=joined or settlement.verdict is Verdict.JOINED,
+            collapsed=joined or verdict is _JOINED,
             detail=settlement.detail or plan.detail,
         )
         if isinstance(reply, Entry):
@@ -112,10 +119,9 @@ class Accounts:
             answer = self._presented(ask, reply, account, now, again=again)
         else:
             answer = self._replied(ask, reply, account)
-        rescued = settlement.verdict is Verdict.RESCUED
-        if rescued or not isinstance(outcome, Fetched):
-            return answer
-        return self._held_off(ask, answer, outcome.rejected)
+        if isinstance(outcome, Fetched) and outcome.rejected and verdict is not _RESCUED:
+            return self._held_off(ask, answer, outcome.rejected)
+        return answer
 
     def arriving(
         self, ask: Asked, plan: Fetch, head: Answered, arrival: Arrival, *, joined: bool
@@ -226,19 +232,19 @@ class Accounts:
     ) -> Answer:
         reply = present(entry, ask.request, now)
         upstream = ask.match.upstream
-        if account.verdict is Verdict.RESCUED and not granted(ask.match.endpoint):
+        if account.verdict is _RESCUED and not granted(ask.match.endpoint):
             refused = wishes(ask.request.fields).unobeyed(entry, entry.age(now))
             account = replace(account, detail=", ".join((account.detail, *refused)))
-        body = _local(reply, ask)
+        body = _local(reply, ask) if upstream.rewrite_links and reply.body else reply.body
         return Answer(
             account,
             reply.status,
             reply.reason,
-            usage(reply.fields, upstream, account.levels),
+            usage(reply.fields, upstream, account.levels) if upstream.usage else reply.fields,
             body,
             reply.encoding,
             entry=entry if again and body is entry.body else None,
-            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
+            no_transform=ask.match.endpoint.policy is _OBEY or _untouchable(reply.fields),
         )
 
     def _replied(self, ask: Asked, reply: Reply, account: Account) -> Answer:
@@ -250,7 +256,7 @@ class Accounts:
             reply.fields,
             reply.body,
             reply.encoding,
-            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(reply.fields),
+            no_transform=ask.match.endpoint.policy is _OBEY or _untouchable(reply.fields),
         )
 
     def _held_off(self, ask: Asked, answer: Answer, rejected: str) -> Answer:
@@ -272,7 +278,7 @@ class Accounts:
             body,
             head.encoding,
             content_length=head.content_length,
-            no_transform=ask.match.endpoint.policy is Policy.OBEY or _untouchable(head.fields),
+            no_transform=ask.match.endpoint.policy is _OBEY or _untouchable(head.fields),
         )
 
 
@@ -286,8 +292,6 @@ class _Shown(Struct, frozen=True):
 
 def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fields:
     """Return `fields` with the provider's usage fields brought up to the ledger's figures."""
-    if not upstream.usage:
-        return fields
     reported = {each.header.lower(): each for each in upstream.usage if each.header}
     resets = {each.reset_header.lower() for each in upstream.usage if each.reset_header}
     present_ = [name for name, _ in fields if name.lower() in reported]
@@ -306,8 +310,6 @@ def usage(fields: Fields, upstream: Upstream, levels: tuple[Level, ...]) -> Fiel
 
 def _local(reply: Reply, ask: Asked) -> bytes:
     """Return the body with the provider's links as they lead through this proxy."""
-    if not ask.match.upstream.rewrite_links or not reply.body:
-        return reply.body
     authority = first(ask.request.fields, "host") or ask.request.host
     scheme = "https" if ask.request.secure else "http"
     prefix = "" if ask.match.by == "prefix" else ask.match.upstream.prefix.rstrip("/")

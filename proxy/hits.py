@@ -37,8 +37,9 @@ from proxy.ports import FirstLevel
 MOST: Final = 65_536
 """Heads known; the one that was learnt first makes room."""
 
-_OBJECTS: Final = 1536
-"""Bytes that a hit takes beside its texts: the request, what it met, the answer of the moment."""
+_OBJECTS: Final = 1024
+"""Bytes that a hit takes beside its texts: the request, what it met, the answer of the moment. The
+fields are of its client's other requests too."""
 
 MOST_PASSING: Final = 1024
 MOST_PASSING_BYTES: Final = 8 * 1024 * 1024

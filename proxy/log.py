@@ -118,7 +118,12 @@ class Refrain:
         form = self._forms.get(key)
         if form is None or self._changes != self._redaction.changes:
             return False
-        self._lines.soon(f'{form[0]}{seconds!r}{form[1]}"{_present()}"}}')
+        now = clock.wall()
+        second = int(now)
+        micro = str(_MICRO + int((now - second) * _MICRO))[1:]  # quicker than a format with zeros
+        before, behind = form
+        at = f"{_until_seconds(second)}.{micro}Z"
+        self._lines.soon(f'{before}{seconds!r}{behind}"{at}"}}')
         return True
 
     def learn(self, key: tuple[object, ...], event: Event) -> None:
@@ -145,13 +150,6 @@ def refrain(level: str) -> Refrain | None:
     if not isinstance(lines, Lines) or redaction is None or processors[-1] is not _json:
         return None
     return Refrain(lines, redaction, level)
-
-
-def _present() -> str:
-    now = clock.wall()
-    second = int(now)
-    micro = str(_MICRO + int((now - second) * _MICRO))[1:]  # quicker than a format with zeros
-    return f"{_until_seconds(second)}.{micro}Z"
 
 
 @lru_cache(maxsize=2)

@@ -5,7 +5,7 @@ It stands in front of the observer that counts, and passes everything on. What c
 """
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -20,6 +20,10 @@ from proxy.observation import (
     Observer,
     StoreObservation,
 )
+
+_REFUSED: Final = Verdict.REFUSED
+_RESCUED: Final = Verdict.RESCUED
+"""Looked at once: a member of an enumeration is found anew each time."""
 
 
 class Journal:
@@ -42,14 +46,12 @@ class Journal:
     def observe(self, observation: Observation) -> None:
         """Log an answered request."""
         self._counts.observe(observation)
-        match observation.verdict:
-            case Verdict.REFUSED:
-                self._log.warning("refused", **_facts(observation))
-            case Verdict.RESCUED:
-                self._log.info("rescued", **_facts(observation))
-            case _:
-                if self._log.is_enabled_for(logging.DEBUG):  # else a hit pays for no facts
-                    self._log.debug("answered", **_facts(observation))
+        if observation.verdict is _REFUSED:
+            self._log.warning("refused", **_facts(observation))
+        elif observation.verdict is _RESCUED:
+            self._log.info("rescued", **_facts(observation))
+        elif self._log.is_enabled_for(logging.DEBUG):  # else a hit pays for no facts
+            self._log.debug("answered", **_facts(observation))
 
     def observe_call(self, call: CallObservation) -> None:
         """Log an upstream call that has ended."""

@@ -5,6 +5,7 @@ that pass through here from elsewhere (reasons) are bounded in number all the sa
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from proxy.admin.snapshot import Histogram, Labels, Snapshot
 from proxy.core.model import Verdict
@@ -51,6 +52,8 @@ MOST_PATHS = 200
 """Unmatched paths that are counted apart, in all."""
 
 _REJECTED = frozenset({401, 402})
+_REFUSED: Final = Verdict.REFUSED
+"""Looked at once: a member of an enumeration is found anew each time."""
 
 
 class EndpointCounts:
@@ -79,6 +82,17 @@ class EndpointCounts:
             self._ages.add(age)
 
 
+class _Calls:
+    """Upstream calls of one endpoint that ended alike."""
+
+    __slots__ = ("number", "seconds")
+
+    def __init__(self, seconds: Histogram) -> None:
+        self.number = 0
+        self.seconds = seconds
+        """Shared by all calls of the upstream."""
+
+
 class Observations:
     """What one process has seen since it started."""
 
@@ -91,10 +105,11 @@ class Observations:
         self._durations: dict[str, dict[Verdict, Histogram]] = {}
         self._counters: dict[Labels, float] = {}
         self._histograms: dict[Labels, Histogram] = {}
-        self._called: dict[tuple[str, str, int | None, str], tuple[Labels, Histogram]] = {}
-        """Where calls of one kind are counted."""
         self._stored: dict[str, Histogram] = {}
         """Where the store's operations are counted."""
+        self._calls: dict[Labels, _Calls] = {}
+        self._called: dict[tuple[str, str, int | None, str], _Calls] = {}
+        """The same by what a call says of itself."""
         self._rejected: dict[str, bool] = {}
         self._reasons: set[str] = set()
         self._unmatched: dict[tuple[str, str], int] = {}
@@ -116,32 +131,28 @@ class Observations:
 
     def observe(self, observation: Observation) -> None:
         """Count an answered request."""
-        upstream = observation.upstream
+        upstream, verdict = observation.upstream, observation.verdict
         counts = self.endpoint(upstream, observation.endpoint)
-        counts.add(observation.verdict, observation.age, observation.duration)
-        if observation.verdict is Verdict.REFUSED:
+        counts.add(verdict, observation.age, observation.duration)
+        if verdict is _REFUSED:
             self.observe_refusal(upstream, observation.reason)
         if observation.client:
-            self._count((CLIENTS, observation.client, upstream, observation.verdict.value))
+            self._count((CLIENTS, observation.client, upstream, verdict.value))
         if observation.unmatched:
             self._note_unmatched(upstream, observation.unmatched)
 
     def observe_call(self, call: CallObservation) -> None:
         """Count an upstream call that has ended."""
-        upstream, endpoint = call.upstream, call.endpoint
         if not call.sent:
-            self._count((UNANSWERED, upstream, endpoint, _said(call)))
+            self._count((UNANSWERED, call.upstream, call.endpoint, _said(call)))
             return
-        place = (upstream, endpoint, call.status, call.failure)
-        known = self._called.get(place)
-        if known is None:
-            seconds = self._histogram((CALL_SECONDS, upstream), SLOW)
-            known = self._called[place] = (CALLS, upstream, endpoint, _said(call)), seconds
-        labels, seconds = known
-        self._counters[labels] = self._counters.get(labels, 0) + 1
-        seconds.add(call.duration)
+        calls = self._called.get((call.upstream, call.endpoint, call.status, call.failure))
+        if calls is None:
+            calls = self._begin_to_count(call)
+        calls.number += 1
+        calls.seconds.add(call.duration)
         if call.client:
-            self._count((CLIENT_COST, call.client, upstream), call.cost)
+            self._count((CLIENT_COST, call.client, call.upstream), call.cost)
         if call.own_credentials and call.status is not None:
             self._rejected[call.upstream] = call.status in _REJECTED
 
@@ -177,6 +188,7 @@ class Observations:
         """Return all counts as they stand now."""
         self.gather()
         counters = dict(self._counters)
+        counters.update({labels: calls.number for labels, calls in self._calls.items()})
         for (upstream, endpoint), counts in self._endpoints.items():
             for verdict, count in counts.verdicts.items():
                 if count:
@@ -202,13 +214,22 @@ class Observations:
         for (upstream, _), counts in self._endpoints.items():
             total = sum(counts.verdicts.values()) - counts.verdicts[Verdict.REFUSED]
             answered[upstream] = answered.get(upstream, 0) + total
-        for (family, *labels), count in self._counters.items():
-            if family == CALLS:
-                answered[labels[0]] = answered.get(labels[0], 0) - count
+        for (_, upstream, *_), calls in self._calls.items():
+            answered[upstream] = answered.get(upstream, 0) - calls.number
         for upstream, saved in answered.items():
             self._saved[upstream] = max(self._saved.get(upstream, 0), saved)
             if upstream:
                 counters[SAVED, upstream] = self._saved[upstream]
+
+    def _begin_to_count(self, call: CallObservation) -> "_Calls":
+        """Return where calls like this one are counted."""
+        labels = (CALLS, call.upstream, call.endpoint, _said(call))
+        calls = self._calls.get(labels)
+        if calls is None:
+            seconds = self._histogram((CALL_SECONDS, call.upstream), SLOW)
+            calls = self._calls[labels] = _Calls(seconds)
+        self._called[call.upstream, call.endpoint, call.status, call.failure] = calls
+        return calls
 
     def _count(self, key: Labels, times: float = 1) -> None:
         self._counters[key] = self._counters.get(key, 0) + times

@@ -10,29 +10,33 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from aiohttp.http import HttpVersion10, RawRequestMessage
+from aiohttp.http import HttpVersion10
 from msgspec.structs import replace
 
 from proxy.answer import Account, Answer, Problem
 from proxy.core.codings import GZIP, negotiated
 from proxy.core.fields import Fields, replaced
-from proxy.core.model import Entry
+from proxy.core.model import Entry, Verdict
 from proxy.core.spending import Level
 from proxy.forms import Forms
 from proxy.http import heads
-from proxy.http.encodings import IDENTITY, coding_of, gunzipped, takes_gzip
+from proxy.http.encodings import IDENTITY, coding_of, gunzipped
 from proxy.http.fields import (
     presentable,
     problem_waits,
     rate_limits,
     retry_after,
-    verdict_fields,
+    verdict_lines,
 )
 from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.problems import CONTENT_TYPE, problem_body
 from proxy.http.renderings import BODYLESS, Rendering, Renderings, has_date, rendering
+from proxy.http.senders import Inform
+
+if TYPE_CHECKING:
+    from proxy.http.connection import Connection
 
 _OFF_LOOP: Final = 128 * 1024
 """Compressed bytes above which a body is unpacked in a thread, so that others do not wait."""
@@ -44,6 +48,12 @@ _LIMIT_LINES: Final = 64
 """Texts of RateLimit at hand: one for each endpoint that is asked for now."""
 
 _RELAYED: Final = frozenset(range(102, 200))
+
+_FOR_ONE: Final = frozenset({Verdict.MISS, Verdict.REVALIDATED, Verdict.BYPASS})
+"""What one client alone is answered: those who joined it, and all after them, ask anew."""
+
+Sent: TypeAlias = Finished | None
+"""None: the answer was not written whole. The connection must then be cut."""
 
 
 class Wire:
@@ -61,27 +71,49 @@ class Wire:
         made = self._rendered_problem(answer, answer.problem)
         return b"".join(self._parts(answer, made, heads.CLOSE if close else b"", bodyless=False))
 
-    async def send(self, inbound: Inbound, answer: Answer, *, close: bool) -> Finished | None:
-        """Write an answer, and wait while the client does not read; None: it was not whole."""
+    def send(self, inbound: Inbound, answer: Answer, *, close: bool) -> Sent | Awaitable[Sent]:
+        """Write an answer; what takes waiting, as few do, is left to be awaited.
+
+        It waits while the client does not read, and where a large body must be unpacked first.
+        """
         if answer.retry_after is not None and answer.problem is None:
             answer = _held_off(answer, answer.retry_after)
-        method, wants_gzip = inbound.message.method, accepts_gzip(inbound.message)
-        bodyless = method == "HEAD" or answer.status in BODYLESS
-        if not isinstance(answer.body, bytes) and answer.problem is None:
-            return await self._stream(
-                inbound, answer, answer.body, wants_gzip=wants_gzip, bodyless=bodyless, close=close
-            )
-        made = await self._rendered(answer, wants_gzip=wants_gzip, head_only=method == "HEAD")
+        gzip, body = inbound.accepts_gzip, answer.body
+        if not isinstance(body, bytes):
+            return self._stream(inbound, answer, body, wants_gzip=gzip, close=close)
+        if len(body) > _OFF_LOOP and answer.encoding == GZIP and not gzip:
+            return self._unpacked(inbound, answer, body, close=close)
+        head_only = inbound.message.method == "HEAD"
+        made = self._rendered(answer, body, wants_gzip=gzip, head_only=head_only)
+        return self._write(inbound, answer, made, close=close)
+
+    def _write(
+        self, inbound: Inbound, answer: Answer, made: Rendering, *, close: bool
+    ) -> Sent | Awaitable[Sent]:
+        bodyless = inbound.message.method == "HEAD" or answer.status in BODYLESS
         parts = self._parts(answer, made, _connection_line(inbound, close=close), bodyless=bodyless)
+        if len(made.body) > SLICE and not bodyless:
+            return _in_slices(inbound, b"".join(parts[:-1]), made.body, close=close)
         connection = inbound.connection
-        if len(made.body) <= SLICE:
-            written = connection.write_all(parts)
-        else:
-            written = connection.write(b"".join(parts[:-1]))
-            written = written and await _sliced(inbound, b"" if bodyless else made.body)
-        if written and connection.writing_paused:
-            written = await connection.drain()
-        return _finished(close=close) if written else None
+        if not connection.write_all(parts):
+            return None
+        finished = CLOSE if close else KEEP
+        return _drained(connection, finished) if connection.writing_paused else finished
+
+    async def _unpacked(
+        self, inbound: Inbound, answer: Answer, body: bytes, *, close: bool
+    ) -> Sent:
+        """Send what is unpacked first: in a thread, so that others do not wait."""
+        entry, head_only = _whole_entry(answer), inbound.message.method == "HEAD"
+        made = None if entry is None else self._renderings.get(answer, entry, takes_gzip=False)
+        if made is None:
+            made = await asyncio.to_thread(
+                rendering, answer, body, takes_gzip=False, head_only=head_only
+            )
+            if entry is not None:
+                self._renderings.keep(answer, entry, made, takes_gzip=False)
+        sent = self._write(inbound, answer, made, close=close)
+        return sent if sent is None or isinstance(sent, Finished) else await sent
 
     def ready(self, entry: Entry, *, wants_gzip: bool) -> bool:
         """Return whether `at_once` takes no time worth a thread."""
@@ -111,31 +143,19 @@ class Wire:
             made.answered, made.whole_head = answer, b"".join(head)
         return made.whole_head, made.body
 
-    def informer(self, inbound: Inbound) -> Callable[[int, Fields], Awaitable[None]] | None:
-        """Return what relays a 1xx answer to the client; None for a client that knows none."""
-        if inbound.message.version == HttpVersion10:
-            return None
-
-        async def inform(status: int, fields: Fields) -> None:
-            if status in _RELAYED:
-                lines = heads.field_lines(presentable(fields))
-                inbound.connection.write(heads.status_line(status, "") + lines + heads.END)
-
-        return inform
-
     # ── heads ──
 
-    async def _rendered(self, answer: Answer, *, wants_gzip: bool, head_only: bool) -> Rendering:
+    def _rendered(
+        self, answer: Answer, body: bytes, *, wants_gzip: bool, head_only: bool
+    ) -> Rendering:
         if answer.problem is not None:
             return self._rendered_problem(answer, answer.problem)
-        entry, body = answer.entry, answer.body
-        assert isinstance(body, bytes)  # noqa: S101 - the caller streams the others
-        if entry is None or entry.body is not body or entry.status != answer.status or not body:
-            return await _made(answer, body, wants_gzip=wants_gzip, head_only=head_only)
-        made = self._renderings.get(answer, entry, takes_gzip=wants_gzip)
+        entry = None if answer.account.verdict in _FOR_ONE else _whole_entry(answer)
+        made = None if entry is None else self._renderings.get(answer, entry, takes_gzip=wants_gzip)
         if made is None:
-            made = await _made(answer, body, wants_gzip=wants_gzip, head_only=head_only)
-            self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
+            made = rendering(answer, body, takes_gzip=wants_gzip, head_only=head_only)
+            if entry is not None:
+                self._renderings.keep(answer, entry, made, takes_gzip=wants_gzip)
         return made
 
     def _rendered_problem(self, answer: Answer, problem: Problem) -> Rendering:
@@ -155,13 +175,14 @@ class Wire:
         return made.head, date, said, connection_line, heads.END, body
 
     def _said(self, answer: Answer, made: Rendering) -> bytes:
-        """Return the account's lines; the last are kept, as they change by the second only."""
+        """Return the account's lines; with what is kept, as they change by the second only."""
         account = answer.account
+        if not made.size:
+            return verdict_lines(account) + self._limits(account.levels)
         key = _account_key(account)
-        if made.dynamic_key == key and made.levels is account.levels:
-            return made.dynamic
-        made.dynamic = heads.field_lines(verdict_fields(account)) + self._limits(account.levels)
-        made.dynamic_key, made.levels = key, account.levels
+        if made.dynamic_key != key or made.levels is not account.levels:
+            made.dynamic = verdict_lines(account) + self._limits(account.levels)
+            made.dynamic_key, made.levels = key, account.levels
         return made.dynamic
 
     def _limits(self, levels: tuple[Level, ...]) -> bytes:
@@ -184,9 +205,9 @@ class Wire:
         body: AsyncIterator[bytes],
         *,
         wants_gzip: bool,
-        bodyless: bool,
         close: bool,
-    ) -> Finished | None:
+    ) -> Sent:
+        bodyless = inbound.message.method == "HEAD" or answer.status in BODYLESS
         fields, length = presentable(answer.fields), answer.content_length
         if coding_of(answer.fields) == GZIP and not answer.no_transform:
             changed = not wants_gzip
@@ -202,7 +223,7 @@ class Wire:
         try:
             head = b"".join(self._parts(answer, made, line, bodyless=True))
             whole = inbound.connection.write(head) and (bodyless or await pump.run(body))
-            return _finished(close=close) if whole else None
+            return (CLOSE if close else KEEP) if whole else None
         finally:
             await _release(body)
 
@@ -250,34 +271,41 @@ class _Pump:
         return await self._inbound.connection.drain()
 
 
-async def _sliced(inbound: Inbound, body: bytes) -> bool:
-    """Write a large body no faster than the client reads; False where it has gone."""
+def informer(connection: "Connection") -> Inform:
+    """Return what relays a 1xx answer to a client."""
+
+    async def inform(status: int, fields: Fields) -> None:
+        if status in _RELAYED:
+            lines = heads.field_lines(presentable(fields))
+            connection.write(heads.status_line(status, "") + lines + heads.END)
+
+    return inform
+
+
+async def _in_slices(inbound: Inbound, head: bytes, body: bytes, *, close: bool) -> Sent:
+    """Write a large body no faster than the client reads."""
     connection = inbound.connection
+    if not connection.write(head):
+        return None
     for start in range(0, len(body), SLICE):
         if not connection.write(body[start : start + SLICE]):
-            return False
+            return None
         if connection.writing_paused and not await connection.drain():
-            return False
-    return True
-
-
-async def _made(answer: Answer, body: bytes, *, wants_gzip: bool, head_only: bool) -> Rendering:
-    """Render; in a thread where that means to unpack a large body."""
-    if len(body) <= _OFF_LOOP or wants_gzip or answer.encoding != GZIP:
-        return rendering(answer, body, takes_gzip=wants_gzip, head_only=head_only)
-    return await asyncio.to_thread(
-        rendering, answer, body, takes_gzip=wants_gzip, head_only=head_only
-    )
-
-
-def accepts_gzip(message: RawRequestMessage) -> bool:
-    """Return whether gzip is the better form for whoever sent this head."""
-    given = message.headers.getall("Accept-Encoding", None)
-    return given is not None and takes_gzip(given[0] if len(given) == 1 else ", ".join(given))
-
-
-def _finished(*, close: bool) -> Finished:
+            return None
     return CLOSE if close else KEEP
+
+
+async def _drained(connection: "Connection", finished: Finished) -> Sent:
+    """Wait while the client does not read what was written."""
+    return finished if await connection.drain() else None
+
+
+def _whole_entry(answer: Answer) -> Entry | None:
+    """Return the entry that an answer is the whole of; None: it is not the whole of any."""
+    entry, body = answer.entry, answer.body
+    if entry is None or entry.body is not body or entry.status != answer.status or not body:
+        return None
+    return entry
 
 
 def _connection_line(inbound: Inbound, *, close: bool) -> bytes:

@@ -41,7 +41,10 @@ class Clients(Protocol):
     """Rises when the rules change: what was decided before is then asked again."""
 
     def identify(self, fields: Fields, peer: str, port: int, path: str) -> Identified | Refusal:
-        """Return who sent a request from `peer` (an address) to the listener on `port`."""
+        """Return who sent a request from `peer` (an address) to the listener on `port`.
+
+        Of the path nothing but a `/~name` before it counts.
+        """
         ...
 
 

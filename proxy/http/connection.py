@@ -26,6 +26,7 @@ from proxy.http.inbound import CLOSE, Finished, Inbound
 from proxy.http.patience import Patience, Watch
 from proxy.http.private_names import SHORT, OpenHandler
 from proxy.http.rows import Row
+from proxy.http.senders import Sender
 
 HEAD_END = b"\r\n\r\n"
 MOST_HELD = 64 * 1024
@@ -83,6 +84,7 @@ class Connection(OpenHandler):
         "port",
         "reading",
         "secure",
+        "sender",
         "settled",
     )
 
@@ -120,6 +122,8 @@ class Connection(OpenHandler):
         """The client's address."""
         self.secure = False
         """Whether it is encrypted."""
+        self.sender: Sender | None = None
+        """Who sent the last head, where its fields alone say it."""
         self.reading: StreamReader | None = None
         """The body that somebody waits for."""
         self.port = 0
@@ -139,7 +143,7 @@ class Connection(OpenHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         self._stop_head_clock()
-        self._held = b""
+        self._held, self.sender = b"", None
         if self._turn is not None:
             self._turn.cancel()
         super().connection_lost(exc)

@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10
-from msgspec.structs import replace
 
 from proxy import clock
 from proxy.answer import Account, Answer, Problem
 from proxy.core.model import Request, Verdict
 from proxy.forms import UNKEPT, Forms
 from proxy.http.accelerator import Accelerator, H, Hits
-from proxy.http.answers import Wire, accepts_gzip
+from proxy.http.answers import Wire, informer
 from proxy.http.bodies import BodyError, RequestBody
 from proxy.http.clients import Clients, OpenClients, Refusal
 from proxy.http.connection import Connection
@@ -29,7 +28,8 @@ from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
 from proxy.http.rows import Row
-from proxy.http.targets import parse_host, parse_target
+from proxy.http.senders import Sender, accepts_gzip, is_decided
+from proxy.http.targets import Target, parse_host, parse_target
 
 _HTTP_1_0 = HttpVersion10
 
@@ -144,7 +144,7 @@ class Front:
         handle = None if isinstance(request, Answer) else self._flow.known(request)
         if handle is None or isinstance(request, Answer):
             return False
-        gzip = accepts_gzip(message)
+        gzip = inbound.accepts_gzip
         if handle.passing or not self._wire.ready(handle.entry, wants_gzip=gzip):
             inbound.known, inbound.head = (handle, head) if handle.passing else (None, None)
             return False
@@ -177,34 +177,30 @@ class Front:
             return await self._say(inbound, _BUSY if not self._draining else _LEAVING)
         self._under_way += 1
         try:
-            return await self._answer(inbound)
+            body = self._body(inbound) if inbound.has_body else None
+            request = inbound.request or self._request(inbound)
+            if isinstance(request, Answer):
+                return await self._say(inbound, request)
+            if body is not None and (problem := body.refused()) is not None:
+                return await self._say(inbound, _refused(problem))
+            try:
+                if inbound.known is not None and await self._again_from_store(inbound):
+                    return KEEP
+                answer = await self._flow.serve(request, body)
+            except BodyError as error:  # it is broken, too
+                answer = _refused(error.problem)
+            except Exception as error:  # noqa: BLE001 - a bug in the house ends one request, not all
+                self._on_error(error)
+                answer = _refused(_BUG)
+            if body is not None and body.broken is not None:
+                return await self._say(inbound, _refused(body.broken))
+            return await self._send(inbound, answer)
         finally:
             self._under_way -= 1
 
-    async def _answer(self, inbound: Inbound) -> Finished:
-        body = self._body(inbound) if inbound.has_body else None
-        request = inbound.request or self._request(inbound)
-        if isinstance(request, Answer):
-            return await self._say(inbound, request)
-        if body is not None and (problem := body.refused()) is not None:
-            return await self._say(inbound, _refused(problem))
-        try:
-            if inbound.known is not None and await self._again_from_store(inbound):
-                return KEEP
-            request = replace(request, inform=self._wire.informer(inbound))
-            answer = await self._flow.serve(request, body)
-        except BodyError as error:
-            return await self._say(inbound, _refused(error.problem))
-        except Exception as error:  # noqa: BLE001 - a bug in the house ends one request, not all
-            self._on_error(error)
-            answer = _refused(_BUG)
-        if body is not None and body.broken is not None:
-            return await self._say(inbound, _refused(body.broken))
-        return await self._send(inbound, answer)
-
     async def _again_from_store(self, inbound: Inbound) -> bool:
         """Answer a known hit that only the store has; False: it is none any more."""
-        gzip, known, head = accepts_gzip(inbound.message), inbound.known, inbound.head
+        gzip, known, head = inbound.accepts_gzip, inbound.known, inbound.head
         if self._draining or not self._wire.ready(known.entry, wants_gzip=gzip):
             return False
         answer = await self._flow.again_from_store(known)
@@ -238,13 +234,16 @@ class Front:
     async def _say(self, inbound: Inbound, answer: Answer) -> Finished:
         """Answer with a problem and close: what else the client sends is not wanted."""
         self._on_refused(answer.account.detail)
-        await self._wire.send(inbound, answer, close=True)
+        sent = self._wire.send(inbound, answer, close=True)
+        if sent is not None and not isinstance(sent, Finished):
+            await sent
         return CLOSE
 
     async def _send(self, inbound: Inbound, answer: Answer) -> Finished:
         close = inbound.message.should_close or self._draining or inbound.message.upgrade
         try:
-            finished = await self._wire.send(inbound, answer, close=close)
+            sent = self._wire.send(inbound, answer, close=close)
+            finished = sent if sent is None or isinstance(sent, Finished) else await sent
         except Exception as error:  # noqa: BLE001 - likewise; what was written is no whole answer
             self._on_error(error)
             finished = None
@@ -263,31 +262,54 @@ class Front:
         target = parse_target(message.path)
         if target is None:
             return _refused(_OUT_OF_BOUNDS)
-        fields = decoded(message.raw_headers)
-        authority = target.authority
+        path, sender, decided = target.path, connection.sender, is_decided(message, target)
+        if sender is None or not decided or not sender.sends(message, self._clients.generation):
+            read = self._read(inbound, target)
+            if isinstance(read, Answer):
+                return read
+            sender, path = read
+            if decided:
+                connection.sender = sender
+        inbound.sender = sender
+        return Request(
+            message.method,
+            path,
+            target.query,
+            sender.fields,
+            sender.host,
+            connection.port,
+            sender.client,
+            None,
+            inbound.has_body,
+            sender.inform,
+            connection.secure,
+        )
+
+    def _read(self, inbound: Inbound, target: Target) -> tuple[Sender, str] | Answer:
+        """Return who sends a head and the path they ask for; or why that cannot be asked."""
+        message, connection, clients = inbound.message, inbound.connection, self._clients
+        authority, fields = target.authority, decoded(message.raw_headers)
         if authority is None:
             authority = message.headers.get("Host", "")
-        host = parse_host(authority)
-        if host is None or (not host and message.version != _HTTP_1_0):
+        host, old = parse_host(authority), message.version == _HTTP_1_0
+        if host is None or not (host or old):
             return _refused(_BAD_HOST)
         if message.upgrade and message.headers.get("Upgrade", "").lower() == "websocket":
             return _refused(_NO_TUNNEL)
-        who = self._clients.identify(fields, connection.peer, connection.port, target.path)
+        generation = clients.generation
+        who = clients.identify(fields, connection.peer, connection.port, target.path)
         if isinstance(who, Refusal):
             return _turned_away(who)
-        return Request(
-            message.method,
-            who.path,
-            target.query,
+        sender = Sender(
+            message.raw_headers,
+            generation,
+            who.client,
             who.fields,
             host,
-            connection.port,
-            who.client,
-            None,
-            inbound.has_body,
-            None,
-            connection.secure,
+            accepts_gzip(message),
+            None if old else informer(connection),
         )
+        return sender, who.path
 
 
 def _refused(problem: Problem) -> Answer:

@@ -15,6 +15,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from proxy.answer import Answer
 from proxy.core.model import Request
 from proxy.http.private_names import SHORT
+from proxy.http.senders import Sender, accepts_gzip
 
 if TYPE_CHECKING:
     from proxy.http.connection import Connection  # which makes these
@@ -42,7 +43,7 @@ CLOSE = Finished(keep_alive=False)
 class Inbound:
     """A parsed head with its body to come: what aiohttp's loop takes for a request."""
 
-    __slots__ = ("_task", "body", "connection", "head", "known", "message", "request")
+    __slots__ = ("_task", "body", "connection", "head", "known", "message", "request", "sender")
 
     def __init__(
         self,
@@ -59,6 +60,8 @@ class Inbound:
         self.connection = connection
         self.request: Request | Answer | None = None
         """What it asks, or why that cannot be asked; None: nobody has looked yet."""
+        self.sender: Sender | None = None
+        """Who sends it, once that was read."""
         self.known: Any = None
         """The hit that it is known to be, if only the store has it, and"""
         self.head: bytes | None = None
@@ -80,6 +83,11 @@ class Inbound:
             and message.method != "CONNECT"
             and message.version == HttpVersion11
         )
+
+    @property
+    def accepts_gzip(self) -> bool:
+        """Whether gzip is the better form for whoever sends it."""
+        return accepts_gzip(self.message) if self.sender is None else self.sender.gzip
 
     def _cancel(self, error: BaseException) -> None:
         """Break the body: aiohttp's loop calls this when the client has gone."""

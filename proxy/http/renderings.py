@@ -9,12 +9,13 @@
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy.answer import Answer
 from proxy.core.codings import GZIP, content, negotiated
-from proxy.core.fields import Fields
+from proxy.core.fields import Fields, first
 from proxy.core.model import Entry
 from proxy.core.spending import Level
 from proxy.forms import Forms
@@ -23,14 +24,13 @@ from proxy.http.fields import presentable
 from proxy.http.heads import field_lines, status_line
 
 NOT_MODIFIED: Final = 304
-_OBJECTS: Final = 1280
+_OBJECTS: Final = 1152
 """Bytes of a rendering beside its texts: itself, the account's lines, the answer of the moment."""
 BODYLESS: Final = frozenset({204, NOT_MODIFIED})
 """Statuses whose answers end with their head (RFC 9112 section 6.3)."""
 
 
-@dataclass(slots=True)
-class Rendering:
+class Rendering(Struct, eq=False):
     """An answer's fixed bytes. `dynamic` is what the front wrote last beside them."""
 
     head: bytes
@@ -69,32 +69,32 @@ def rendering(
     if changed is not None:
         coding = IDENTITY if answer.status == NOT_MODIFIED else form
         fields = negotiated(fields, coding, changed=changed)
-    lines = [status_line(answer.status, answer.reason), field_lines(fields)]
+    head = status_line(answer.status, answer.reason) + field_lines(fields)
     if answer.status not in BODYLESS and (body or not head_only):
-        lines.append(b"Content-Length: %d\r\n" % len(body))
+        head += b"Content-Length: %d\r\n" % len(body)
     elif head_only and answer.content_length is not None:
-        lines.append(b"Content-Length: %d\r\n" % answer.content_length)
-    return Rendering(b"".join(lines), body, has_date(fields))
+        head += b"Content-Length: %d\r\n" % answer.content_length
+    return Rendering(head, body, has_date(fields))
 
 
 def has_date(fields: Fields) -> bool:
     """Return whether the provider dated its answer; else the front does."""
-    return any(name.lower() == "date" for name, _ in fields)
+    return first(fields, "date") is not None
 
 
 def _form(answer: Answer, body: bytes, *, takes_gzip: bool) -> tuple[str, bytes, bool | None]:
     """Return the coding that goes out, the body in it, and whether it is not what came.
 
-    None for the last: the form is not the proxy's to choose.
+    None for the last: the form is not the proxy's to choose, and the coding is not looked at.
     """
-    came, kept = coding_of(answer.fields), answer.encoding
+    shown: Answer | Entry = answer
     if answer.status == NOT_MODIFIED and answer.entry is not None:  # speaks of what 200 would give
-        came, kept = coding_of(answer.entry.fields), answer.entry.encoding
+        shown = answer.entry
+    if shown.encoding != GZIP:
+        return IDENTITY, body, None
+    came = coding_of(shown.fields)
     if answer.no_transform:
-        unpack = kept == GZIP and came != GZIP
-        return came, content(body) if unpack and body else body, None
-    if kept != GZIP:
-        return came, body, None
+        return came, content(body) if came != GZIP and body else body, None
     if takes_gzip:
         return GZIP, body, came != GZIP
     try:

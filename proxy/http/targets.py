@@ -6,14 +6,15 @@ could mean another place is refused: dot segments, however they are encoded.
 
 import functools
 import re
-from typing import NamedTuple
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:(?P<port>\d*))?")
 _SEPARATORS = re.compile(r"[/\\]")
 
 
-class Target(NamedTuple):
+class Target(Struct, frozen=True):
     """Where a request goes."""
 
     path: str
@@ -34,13 +35,13 @@ def parse_target(raw: str) -> Target | None:
         if not raw.startswith("/"):
             raw = f"/{raw}"
     path, _, query = raw.partition("#")[0].partition("?")
-    return None if _leaves(path) else Target(path, query, authority)
+    if ("/." in path or "%" in path or "\\" in path) and _leaves(path):
+        return None
+    return Target(path, query, authority)
 
 
 def _leaves(path: str) -> bool:
     """Return whether the path holds a dot segment, written or encoded, once or twice."""
-    if "/." not in path and "%" not in path and "\\" not in path:
-        return False
     plain = unquote(unquote(path))
     return any(segment in {".", ".."} for segment in _SEPARATORS.split(plain))
 

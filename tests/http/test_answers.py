@@ -2,16 +2,18 @@
 
 import asyncio
 import gzip
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from proxy.answer import Answer
-from proxy.core.model import Entry, Failure, Lifetimes, Request
+from proxy.core.model import Entry, Failure, Lifetimes, Request, Verdict
 from proxy.http.answers import SLICE
 from proxy.ports import BrokenExchangeError
 from tests.http.conftest import MISS, TEXT, KnownHit, Raw, Standing, until, whole
+from tests.values import replace
 
 GET = b"GET /x HTTP/1.1\r\nHost: P\r\n%b\r\n"
 
@@ -235,3 +237,41 @@ async def test_a_large_body_waits_in_slices_for_who_reads_slowly(
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert body == (await client.hear()).body
         assert body == (await client.ask(GET % b"")).body
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MISS, Verdict.JOINED])
+async def test_what_one_client_alone_is_answered_is_not_kept(
+    house: Standing, verdict: Verdict
+) -> None:
+    """A miss leaves nothing behind; those who joined it share what is made for the first."""
+    entry = Entry("k", 200, "OK", TEXT, b"hello", "", 0.0, 0.0, 0.0, Lifetimes(60.0))
+    account = replace(MISS, verdict=verdict)
+
+    async def say(request: Request, asked: AsyncIterator[bytes] | None) -> Answer:
+        return whole(entry.body, entry=entry, account=account)
+
+    house.flow.answer = say
+    async with house.raw() as client:
+        first, second = [await client.ask(GET % b"") for _ in range(2)]
+    assert (b"hello", first.fields) == (second.body, second.fields)
+    kept = house.front._wire._renderings.has(entry, takes_gzip=False)
+    assert kept is (verdict is Verdict.JOINED)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.MISS, Verdict.HIT])
+async def test_a_large_packed_body_is_unpacked_once(house: Standing, verdict: Verdict) -> None:
+    """It takes a thread, for whoever cannot unpack it himself, and is then at hand."""
+    body = random.Random(7).randbytes(300 * 1024)
+    packed = gzip.compress(body, mtime=0)
+    entry = Entry("k", 200, "OK", TEXT, packed, "gzip", 0.0, 0.0, 0.0, Lifetimes(60.0))
+    account = replace(MISS, verdict=verdict)
+
+    async def say(request: Request, asked: AsyncIterator[bytes] | None) -> Answer:
+        return whole(packed, encoding="gzip", entry=entry, account=account)
+
+    house.flow.answer = say
+    async with house.raw() as client:
+        for _ in range(2):
+            assert body == (await client.ask(GET % b"")).body
+            assert house.front._wire._renderings.has(entry, takes_gzip=False)
+        assert packed == (await client.ask(GET % b"Accept-Encoding: gzip\r\n")).body
