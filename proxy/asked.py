@@ -8,6 +8,7 @@ from proxy.core.fields import names
 from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
+from proxy.core.wordings import wording
 from proxy.queues import Patience
 from proxy.urgency import Urgency
 
@@ -47,8 +48,11 @@ class Asked(Struct, frozen=True):
 
     def bill(self) -> Bill:
         """Return what one exchange for it spends."""
-        credential = privacy.credential(self.match, self.request, self.secret, private=self.private)
-        return costs.bill(self.match, self.request, credential, urgent=self.private)
+        match, request, private = self.match, self.request, self.private
+        credential = ""
+        if privacy.forwards_client_keys(match, private=private):
+            credential = privacy.credential(match, request, self.secret, private=private)
+        return costs.bill(match, request, credential, urgent=private)
 
     def patience(self, *, waits: bool, urgency: Urgency | None = None) -> Patience:
         """Return how long, and how urgently, it would wait for quota; not at all if not `waits`.
@@ -80,13 +84,14 @@ class Asked(Struct, frozen=True):
 
 def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
     """Read off a request all that the flow needs of it."""
-    private = privacy.is_private(match, request)
+    said = wording(match.upstream, match.endpoint, request.method, request.fields)
+    private = privacy.private_because(match, request, said) is not None
     if match.endpoint.round is not None and not private:
         request, match = _rounded(request, match)
     lifetimes = match.endpoint.lifetimes
     if lifetimes is None:
         lifetimes = costs.lifetimes(match.endpoint, costs.arguments(match))
-    key = "" if private else keys.key(match, request, secret)
+    key = "" if private else keys.key(match, request, secret, said)
     return Asked(request, match, private, key, lifetimes, began, secret)
 
 

@@ -45,6 +45,7 @@ class _Shape(Struct):
     picks: dict[frozenset[str], Callable[[Fields], Fields]]
 
 
+_name = itemgetter(0)
 _remembered: dict[int, tuple[Fields, _Shape]] = {}
 """By the tuple's own id, which is no other's as long as it is held here."""
 _shapes: dict[tuple[str, ...], _Shape] = {}
@@ -54,7 +55,7 @@ def _shape(fields: Fields) -> _Shape:
     known = _remembered.get(id(fields))
     if known is not None and known[0] is fields:
         return known[1]
-    row = tuple([name for name, _ in fields])
+    row = tuple(map(_name, fields))
     shape = _shapes.get(row)
     if shape is None:
         shape = _new_shape(row)
@@ -125,7 +126,8 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
         if isinstance(dropped, set) and names(fields).isdisjoint(dropped):
             return fields
         return tuple([pair for pair in fields if pair[0].lower() not in dropped])
-    shape = _shape(fields)
+    known = _remembered.get(id(fields))
+    shape = known[1] if known is not None and known[0] is fields else _shape(fields)
     cut = shape.cuts.get(dropped)
     if cut is None:
         cut = _new_cut(fields, shape, dropped)
@@ -164,12 +166,9 @@ def _picking(places: list[int]) -> Callable[[Fields], Fields]:
     if len(places) > 1:
         return itemgetter(*places)
     if not places:
-        return _none
-    return lambda fields: tuple([fields[place] for place in places])
-
-
-def _none(_: Fields) -> Fields:
-    return ()
+        return lambda _: ()
+    place = places[0]
+    return lambda fields: (fields[place],)
 
 
 def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:

@@ -78,30 +78,34 @@ def entry(
     if obstacle := _obstacle(endpoint, request, fetched):
         return Unstorable(obstacle)
     lives = _for_status(endpoint, own, reply.status)
-    if policy is _IGNORE:
-        if lives.ttl <= 0.0:
-            return Unstorable("no lifetime")
-    else:
+    if policy is not _IGNORE:
         lives = freshness.lifetimes(policy, lives, reply.status, reply.fields, fetched.received_at)
         if lives.usable <= 0.0:
             return Unstorable("no lifetime")
+    elif lives.ttl <= 0.0:
+        return Unstorable("no lifetime")
     if endpoint.align is not None:
         lives = _aligned(endpoint, request, fetched, reply.status, lives)
+    if endpoint.stretch > 1.0:
+        lives = stretching.kept(endpoint, lives)
+    fields = stored_fields(policy, reply.fields, dropped)
+    if "date" not in names(fields):
+        fields = _dated(fields, fetched)
     obey = policy is _OBEY
     return Entry(
         variants.variant_key(key, reply.fields, request) if obey else key,
         reply.status,
         reply.reason,
-        _dated(stored_fields(policy, reply.fields, dropped), fetched),
+        fields,
         reply.body,
         reply.encoding,
         fetched.requested_at,
         fetched.received_at,
         freshness.initial_age(policy, fetched),
-        stretching.kept(endpoint, lives),
-        request_fields=variants.selecting(reply.fields, request) if obey else (),
-        tags=endpoint.tags,
-        flags=flags(policy, reply.fields),
+        lives,
+        variants.selecting(reply.fields, request) if obey else (),
+        endpoint.tags,
+        _NO_FLAGS if policy is _IGNORE else flags(policy, reply.fields),
     )
 
 
