@@ -3,12 +3,11 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from proxy.core import candles, costs, keys, parameters, preferences, privacy
-from proxy.core.fields import names
+from proxy.core import candles, costs, keys, parameters, privacy
 from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
-from proxy.core.wordings import wording
+from proxy.core.wordings import Wording, wording
 from proxy.queues import Patience
 from proxy.urgency import Urgency
 
@@ -28,6 +27,8 @@ class Asked(Struct, frozen=True):
     """Time of the loop."""
     secret: bytes
     """Keys the HMAC of a client's own credentials."""
+    said: Wording
+    """What the request's method and fields say to the endpoint."""
 
     @property
     def uri(self) -> str:
@@ -50,7 +51,7 @@ class Asked(Struct, frozen=True):
         """Return what one exchange for it spends."""
         match, request, private = self.match, self.request, self.private
         credential = ""
-        if privacy.forwards_client_keys(match, private=private):
+        if private or self.said.forwards:
             credential = privacy.credential(match, request, self.secret, private=private)
         return costs.bill(match, request, credential, urgent=private)
 
@@ -60,10 +61,8 @@ class Asked(Struct, frozen=True):
         `urgency` is that of the flight that it is asked for, which others may join.
         """
         endpoint, client = self.match.endpoint, self.request.client
-        priority = endpoint.priority if client.priority is None else client.priority
-        if client.priority is None and "priority" in names(self.request.fields):
-            wished = preferences.urgency(self.request.fields)
-            priority = priority if wished is None else wished
+        wished = self.said.urgency if client.priority is None else client.priority
+        priority = endpoint.priority if wished is None else wished
         return Patience(
             client,
             MOST_URGENT if self.private else priority,
@@ -76,10 +75,14 @@ class Asked(Struct, frozen=True):
     def max_wait(self) -> float:
         """Seconds that it would wait for quota: its own `Prefer: wait`, within the endpoint's."""
         longest = min(self.match.endpoint.max_wait, self.match.upstream.deadline)
-        if "prefer" not in names(self.request.fields):
-            return longest
-        wished = preferences.wait(self.request.fields)
+        wished = self.said.wait
         return longest if wished is None else min(wished, longest)
+
+    def by(self, request: Request) -> "Asked":
+        """Return the same, asked by another request for the same target."""
+        match = self.match
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
+        return replace(self, request=request, said=said)
 
 
 def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
@@ -92,7 +95,7 @@ def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
     if lifetimes is None:
         lifetimes = costs.lifetimes(match.endpoint, costs.arguments(match))
     key = "" if private else keys.key(match, request, secret, said)
-    return Asked(request, match, private, key, lifetimes, began, secret)
+    return Asked(request, match, private, key, lifetimes, began, secret, said)
 
 
 def _rounded(request: Request, match: Match) -> tuple[Request, Match]:

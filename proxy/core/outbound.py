@@ -24,7 +24,7 @@ from proxy.core.model import Fetch, Forward, Policy, Request
 from proxy.core.privacy import client_keys, is_secret_parameter
 from proxy.core.routing import Match
 from proxy.core.upstreams import Upstream
-from proxy.core.wordings import own_header, wording
+from proxy.core.wordings import Wording, own_header, wording
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -81,10 +81,21 @@ def manner(match: Match, plan: Fetch | Forward) -> Manner:
     return Manner.FORWARDED if isinstance(plan, Forward) else _KEYED
 
 
-def outgoing(match: Match, request: Request, how: Manner, validators: Fields = ()) -> Outgoing:
-    """Return the request that goes upstream; `validators` are the proxy's own conditions."""
+def outgoing(
+    match: Match,
+    request: Request,
+    how: Manner,
+    validators: Fields = (),
+    said: Wording | None = None,
+) -> Outgoing:
+    """Return the request that goes upstream.
+
+    `validators` are the proxy's own conditions; `said` is the request's wording, where that is
+    known already.
+    """
+    if said is None:
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
     private, upstream = how is _PRIVATE, match.upstream
-    said = wording(upstream, match.endpoint, request.method, request.fields)
     theirs = private or said.forwards
     own = not private and not (theirs and client_keys(match, request))
     method = "GET" if how is _KEYED and request.method == "HEAD" else request.method
@@ -96,8 +107,11 @@ def outgoing(match: Match, request: Request, how: Manner, validators: Fields = (
             fields = replaced(fields, own_header(upstream))
     if validators:
         fields = tuple(each for each in fields if each[0].lower() not in _CONDITIONS) + validators
-    target = _target(match, how, theirs=theirs, own=own)
-    return Outgoing(method, target, fields, own and bool(upstream.credentials.value))
+    keyed = own and bool(upstream.credentials.value)
+    target = match.path
+    if private or match.query or keyed:
+        target = _target(match, how, theirs=theirs, own=own)
+    return Outgoing(method, target, fields, keyed)
 
 
 def redacted(target: str, upstream: Upstream) -> str:

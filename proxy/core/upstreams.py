@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from proxy.core.marks import DESCRIBE_BODY, MARKS
+from proxy.core.marks import DESCRIBE_BODY, MARKS, PATIENCE
 from proxy.core.model import Lifetimes, Policy
 from proxy.core.series import Contains, Span
 from proxy.core.shapes import Batch
@@ -313,7 +313,8 @@ class Upstream:
         in_query = {*self.secret_parameters, *(() if query is None else (query,))}
         rules = (*self.endpoints, *((self.unmatched,) if self.unmatched else ()))
         keyed = {name for rule in rules for name in rule.headers}
-        heeded = MARKS | self.private_headers | in_fields | keyed | {"accept", *DESCRIBE_BODY}
+        heeded = MARKS | PATIENCE | self.private_headers | in_fields | keyed
+        heeded |= {"accept", *DESCRIBE_BODY}
         object.__setattr__(self, "keys_in_fields", in_fields)
         object.__setattr__(self, "keys_in_query", frozenset(map(str.lower, in_query)))
         object.__setattr__(self, "heeded", heeded)

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from proxy.core import preferences
 from proxy.core.accepts import default_accept, normal_accept
 from proxy.core.fields import Fields, combined, only, replaced
 from proxy.core.marks import DESCRIBE_BODY, MARKS, SIGNATURE_HEADERS
@@ -49,6 +50,10 @@ class Wording(Struct, frozen=True, eq=False):
     """The same with the proxy's own key, if that is one in a field."""
     forwards: bool
     """Keys that clients bring go upstream, be the request private or not."""
+    urgency: int | None
+    """What the client says of its urgency, 0 to 7; None: nothing."""
+    wait: float | None
+    """Seconds for which the client says it would wait; None: it does not say."""
 
 
 _known: Final[dict[tuple[int, int, str, Fields], Wording]] = {}
@@ -100,6 +105,8 @@ def _worked_out(upstream: Upstream, endpoint: Endpoint, method: str, fields: Fie
         sent,
         replaced(sent, own_header(upstream)),
         endpoint.needs_client_key or upstream.client_credentials == "forward",
+        preferences.urgency(fields),
+        preferences.wait(fields),
     )
 
 
