@@ -18,18 +18,13 @@ DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-
 OF_THE_WHOLE: Final = DIGESTS | {"etag", "last-modified", "content-encoding", "content-length"}
 """What describes a body as it came, and no part that is cut from it, nor what holds it."""
 
+_Pick: TypeAlias = Callable[[Fields], Fields]
+
 _MOST_REMEMBERED: Final = 256
 _MOST_SHAPES: Final = 1024
 _LONGEST: Final = 2048
 """Characters of a row of names that is worth remembering: the other side chooses them."""
 _MOST_CUTS: Final = 16
-
-
-class _Cut(Struct, frozen=True):
-    """What is left of a shape without some names."""
-
-    pick: Callable[[Fields], Fields]
-    left: "_Shape"
 
 
 class _Shape(Struct):
@@ -41,8 +36,10 @@ class _Shape(Struct):
     """Where each name, in lower case, stands first."""
     repeated: frozenset[str]
     """Names that stand more than once."""
-    cuts: dict[frozenset[str], _Cut]
-    picks: dict[frozenset[str], Callable[[Fields], Fields]]
+    cuts: dict[frozenset[str], _Pick | None]
+    """How to take out names; None: none of them is there."""
+    picks: dict[frozenset[str], _Pick]
+    """How to take names alone."""
 
 
 _name = itemgetter(0)
@@ -63,14 +60,10 @@ def _shape(fields: Fields) -> _Shape:
             if len(_shapes) >= _MOST_SHAPES:
                 _shapes.clear()
             _shapes[row] = shape
-    _remember(fields, shape)
-    return shape
-
-
-def _remember(fields: Fields, shape: _Shape) -> None:
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
     _remembered[id(fields)] = (fields, shape)
+    return shape
 
 
 def _new_shape(row: tuple[str, ...]) -> _Shape:
@@ -128,14 +121,11 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
         return tuple([pair for pair in fields if pair[0].lower() not in dropped])
     known = _remembered.get(id(fields))
     shape = known[1] if known is not None and known[0] is fields else _shape(fields)
-    cut = shape.cuts.get(dropped)
-    if cut is None:
+    try:
+        cut = shape.cuts[dropped]
+    except KeyError:
         cut = _new_cut(fields, shape, dropped)
-    if cut.left is shape:
-        return fields
-    kept = cut.pick(fields)
-    _remember(kept, cut.left)
-    return kept
+    return fields if cut is None else cut(fields)
 
 
 def only(fields: Fields, kept: frozenset[str]) -> Fields:
@@ -151,18 +141,15 @@ def only(fields: Fields, kept: frozenset[str]) -> Fields:
     return pick(fields)
 
 
-def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Cut:
-    """Return, and remember with the shape, what is left of it; itself where nothing is dropped."""
-    row = [name for name, _ in fields]
-    kept = [place for place, name in enumerate(row) if name.lower() not in dropped]
-    left = shape if len(kept) == len(row) else _new_shape(tuple([row[place] for place in kept]))
+def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Pick | None:
+    kept = [place for place, (name, _) in enumerate(fields) if name.lower() not in dropped]
     if len(shape.cuts) >= _MOST_CUTS:  # what Connection names is the other side's to choose
         shape.cuts.clear()
-    cut = shape.cuts[dropped] = _Cut(_picking(kept), left)
+    cut = shape.cuts[dropped] = None if len(kept) == len(fields) else _picking(kept)
     return cut
 
 
-def _picking(places: list[int]) -> Callable[[Fields], Fields]:
+def _picking(places: list[int]) -> _Pick:
     if len(places) > 1:
         return itemgetter(*places)
     if not places:

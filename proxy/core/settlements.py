@@ -103,19 +103,8 @@ def settle(
     of the upstream; `dropped` are further fields, lower case, that are never replayed.
     """
     exchange = _Exchange(endpoint, request, lifetimes, key, now, uri, dropped)
-    match plan:
-        case Fetch():
-            return _fetched(exchange, plan, outcome)
-        case Forward():
-            return _forwarded(exchange, plan, outcome)
-        case _:
-            assert_never(plan)
-
-
-# ── Fetch ──
-
-
-def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
+    if isinstance(plan, Forward):
+        return _forwarded(exchange, plan, outcome)
     match outcome:
         case Fetched():
             return _answered(exchange, plan, outcome)
@@ -127,6 +116,9 @@ def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
             return rescued or _failed(outcome, late=_forbidden(exchange, plan))
         case _:
             assert_never(outcome)
+
+
+# ── Fetch ──
 
 
 def _answered(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:

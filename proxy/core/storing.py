@@ -80,9 +80,7 @@ def entry(
     lives = _lives(endpoint, request, fetched, own)
     if lives is None:
         return Unstorable("no lifetime")
-    fields = stored_fields(policy, reply.fields, dropped)
-    if "date" not in names(fields):
-        fields = _dated(fields, fetched)
+    fields = _dated(stored_fields(policy, reply.fields, dropped), fetched)
     obey = policy is _OBEY
     return Entry(
         variants.variant_key(key, reply.fields, request) if obey else key,
