@@ -3,11 +3,11 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from proxy.core import candles, costs, keys, parameters, preferences, privacy
-from proxy.core.fields import names
+from proxy.core import candles, costs, keys, parameters, privacy
 from proxy.core.model import Lifetimes, Request
 from proxy.core.routing import Match
 from proxy.core.spending import Bill
+from proxy.core.wordings import Wording, wording
 from proxy.queues import Patience
 from proxy.urgency import Urgency
 
@@ -27,6 +27,8 @@ class Asked(Struct, frozen=True):
     """Time of the loop."""
     secret: bytes
     """Keys the HMAC of a client's own credentials."""
+    said: Wording
+    """What the request's method and fields say to the endpoint."""
 
     @property
     def uri(self) -> str:
@@ -47,8 +49,11 @@ class Asked(Struct, frozen=True):
 
     def bill(self) -> Bill:
         """Return what one exchange for it spends."""
-        credential = privacy.credential(self.match, self.request, self.secret, private=self.private)
-        return costs.bill(self.match, self.request, credential, urgent=self.private)
+        match, request, private = self.match, self.request, self.private
+        credential = ""
+        if private or self.said.forwards:
+            credential = privacy.credential(match, request, self.secret, private=private)
+        return costs.bill(match, request, credential, urgent=private)
 
     def patience(self, *, waits: bool, urgency: Urgency | None = None) -> Patience:
         """Return how long, and how urgently, it would wait for quota; not at all if not `waits`.
@@ -56,10 +61,8 @@ class Asked(Struct, frozen=True):
         `urgency` is that of the flight that it is asked for, which others may join.
         """
         endpoint, client = self.match.endpoint, self.request.client
-        priority = endpoint.priority if client.priority is None else client.priority
-        if client.priority is None and "priority" in names(self.request.fields):
-            wished = preferences.urgency(self.request.fields)
-            priority = priority if wished is None else wished
+        wished = self.said.urgency if client.priority is None else client.priority
+        priority = endpoint.priority if wished is None else wished
         return Patience(
             client,
             MOST_URGENT if self.private else priority,
@@ -72,22 +75,27 @@ class Asked(Struct, frozen=True):
     def max_wait(self) -> float:
         """Seconds that it would wait for quota: its own `Prefer: wait`, within the endpoint's."""
         longest = min(self.match.endpoint.max_wait, self.match.upstream.deadline)
-        if "prefer" not in names(self.request.fields):
-            return longest
-        wished = preferences.wait(self.request.fields)
+        wished = self.said.wait
         return longest if wished is None else min(wished, longest)
+
+    def by(self, request: Request) -> "Asked":
+        """Return the same, asked by another request for the same target."""
+        match = self.match
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
+        return replace(self, request=request, said=said)
 
 
 def asked(request: Request, match: Match, began: float, secret: bytes) -> Asked:
     """Read off a request all that the flow needs of it."""
-    private = privacy.is_private(match, request)
+    said = wording(match.upstream, match.endpoint, request.method, request.fields)
+    private = privacy.private_because(match, request, said) is not None
     if match.endpoint.round is not None and not private:
         request, match = _rounded(request, match)
     lifetimes = match.endpoint.lifetimes
     if lifetimes is None:
         lifetimes = costs.lifetimes(match.endpoint, costs.arguments(match))
-    key = "" if private else keys.key(match, request, secret)
-    return Asked(request, match, private, key, lifetimes, began, secret)
+    key = "" if private else keys.key(match, request, secret, said)
+    return Asked(request, match, private, key, lifetimes, began, secret, said)
 
 
 def _rounded(request: Request, match: Match) -> tuple[Request, Match]:

@@ -51,6 +51,16 @@ def test_whose_word_on_urgency_counts(
     )
 
 
+def test_who_asks_instead_is_heard_instead() -> None:
+    """Another request for the same target has its own word on urgency and patience."""
+    one = ask(fields=(("Priority", "u=1"), ("Prefer", "wait=1")), max_wait=5.0)
+    other = one.by(Request("GET", "/coingecko/price", "ids=bitcoin", (("Priority", "u=6"),)))
+
+    assert (1, 1.0) == (one.patience(waits=True).priority, one.max_wait)
+    assert (6, 5.0) == (other.patience(waits=True).priority, other.max_wait)
+    assert other == asked(other.request, one.match, BEGAN, b"secret")
+
+
 def test_private_requests_go_before_all_reads() -> None:
     """An order is more urgent than any reader may claim to be; its bill may take the reserve."""
     order = ask("signature=abc", client=Client("grid", "grid", priority=7))

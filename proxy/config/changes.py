@@ -9,8 +9,8 @@ from proxy.config.settings import Settings
 SECRET = "(secret)"  # noqa: S105 - what stands in for one
 _NOT_CONFIGURED = frozenset(
     {
-        "file", "files", "heeded", "keys_in_fields", "keys_in_query", "lifetimes", "rest",
-        "segments", "variables", "warnings",
+        "counts_in_body", "file", "files", "heeded", "keys_in_fields", "keys_in_query", "lifetimes",
+        "rest", "segments", "telling", "variables", "warnings",
     }
 )  # fmt: skip
 """Fields that follow from others, or from where the files are."""

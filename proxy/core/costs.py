@@ -90,7 +90,7 @@ def bill(
 
     """
     upstream, endpoint, own = match.upstream, match.endpoint, request.client.limits
-    cost = upstream.unmatched_cost if match.unmatched else endpoint.cost
+    cost = upstream.unmatched_cost if endpoint is upstream.unmatched else endpoint.cost
     limits = (*upstream.limits, *own) if own else upstream.limits
     spent = None
     if cost.named or not isinstance(cost.general, _PLAIN):

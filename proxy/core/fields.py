@@ -18,18 +18,13 @@ DIGESTS: Final = frozenset({"digest", "content-digest", "repr-digest", "content-
 OF_THE_WHOLE: Final = DIGESTS | {"etag", "last-modified", "content-encoding", "content-length"}
 """What describes a body as it came, and no part that is cut from it, nor what holds it."""
 
+_Pick: TypeAlias = Callable[[Fields], Fields]
+
 _MOST_REMEMBERED: Final = 256
 _MOST_SHAPES: Final = 1024
 _LONGEST: Final = 2048
 """Characters of a row of names that is worth remembering: the other side chooses them."""
 _MOST_CUTS: Final = 16
-
-
-class _Cut(Struct, frozen=True):
-    """What is left of a shape without some names."""
-
-    pick: Callable[[Fields], Fields]
-    left: "_Shape"
 
 
 class _Shape(Struct):
@@ -41,10 +36,13 @@ class _Shape(Struct):
     """Where each name, in lower case, stands first."""
     repeated: frozenset[str]
     """Names that stand more than once."""
-    cuts: dict[frozenset[str], _Cut]
-    picks: dict[frozenset[str], Callable[[Fields], Fields]]
+    cuts: dict[frozenset[str], _Pick | None]
+    """How to take out names; None: none of them is there."""
+    picks: dict[frozenset[str], _Pick]
+    """How to take names alone."""
 
 
+_name = itemgetter(0)
 _remembered: dict[int, tuple[Fields, _Shape]] = {}
 """By the tuple's own id, which is no other's as long as it is held here."""
 _shapes: dict[tuple[str, ...], _Shape] = {}
@@ -54,7 +52,7 @@ def _shape(fields: Fields) -> _Shape:
     known = _remembered.get(id(fields))
     if known is not None and known[0] is fields:
         return known[1]
-    row = tuple([name for name, _ in fields])
+    row = tuple(map(_name, fields))
     shape = _shapes.get(row)
     if shape is None:
         shape = _new_shape(row)
@@ -62,14 +60,10 @@ def _shape(fields: Fields) -> _Shape:
             if len(_shapes) >= _MOST_SHAPES:
                 _shapes.clear()
             _shapes[row] = shape
-    _remember(fields, shape)
-    return shape
-
-
-def _remember(fields: Fields, shape: _Shape) -> None:
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
     _remembered[id(fields)] = (fields, shape)
+    return shape
 
 
 def _new_shape(row: tuple[str, ...]) -> _Shape:
@@ -125,15 +119,13 @@ def without(fields: Fields, dropped: Container[str]) -> Fields:
         if isinstance(dropped, set) and names(fields).isdisjoint(dropped):
             return fields
         return tuple([pair for pair in fields if pair[0].lower() not in dropped])
-    shape = _shape(fields)
-    cut = shape.cuts.get(dropped)
-    if cut is None:
+    known = _remembered.get(id(fields))
+    shape = known[1] if known is not None and known[0] is fields else _shape(fields)
+    try:
+        cut = shape.cuts[dropped]
+    except KeyError:
         cut = _new_cut(fields, shape, dropped)
-    if cut.left is shape:
-        return fields
-    kept = cut.pick(fields)
-    _remember(kept, cut.left)
-    return kept
+    return fields if cut is None else cut(fields)
 
 
 def only(fields: Fields, kept: frozenset[str]) -> Fields:
@@ -149,27 +141,21 @@ def only(fields: Fields, kept: frozenset[str]) -> Fields:
     return pick(fields)
 
 
-def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Cut:
-    """Return, and remember with the shape, what is left of it; itself where nothing is dropped."""
-    row = [name for name, _ in fields]
-    kept = [place for place, name in enumerate(row) if name.lower() not in dropped]
-    left = shape if len(kept) == len(row) else _new_shape(tuple([row[place] for place in kept]))
+def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Pick | None:
+    kept = [place for place, (name, _) in enumerate(fields) if name.lower() not in dropped]
     if len(shape.cuts) >= _MOST_CUTS:  # what Connection names is the other side's to choose
         shape.cuts.clear()
-    cut = shape.cuts[dropped] = _Cut(_picking(kept), left)
+    cut = shape.cuts[dropped] = None if len(kept) == len(fields) else _picking(kept)
     return cut
 
 
-def _picking(places: list[int]) -> Callable[[Fields], Fields]:
+def _picking(places: list[int]) -> _Pick:
     if len(places) > 1:
         return itemgetter(*places)
     if not places:
-        return _none
-    return lambda fields: tuple([fields[place] for place in places])
-
-
-def _none(_: Fields) -> Fields:
-    return ()
+        return lambda _: ()
+    place = places[0]
+    return lambda fields: (fields[place],)
 
 
 def replaced(fields: Fields, new: Iterable[tuple[str, str]]) -> Fields:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from proxy.core import dates, directives
 from proxy.core.directives import Directives
-from proxy.core.fields import Fields, combined, first
+from proxy.core.fields import Fields, combined, first, names
 from proxy.core.model import Entry, Fetched, Lifetimes, Policy
 
 HEURISTIC_STATUSES: Final = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
@@ -84,8 +84,8 @@ def initial_age(policy: Policy, fetched: Fetched) -> float:
     told = received_at - fetched.requested_at
     told = max(told, 0.0)
     fields = fetched.reply.fields
-    if (age := age_field(fields)) is not None:
-        told += age
+    if "age" in names(fields):
+        told += age_field(fields) or 0.0
     return told if policy is _IGNORE else max(told, _apparent_age(fields, received_at))
 
 

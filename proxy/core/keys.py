@@ -25,7 +25,7 @@ from proxy.core.model import Policy, Request
 from proxy.core.parameters import quoted
 from proxy.core.privacy import credential, is_private
 from proxy.core.routing import REMEMBERED, Match
-from proxy.core.wordings import named, wording
+from proxy.core.wordings import Wording, named, wording
 
 __all__ = ["LONGEST", "is_private", "key"]
 
@@ -36,13 +36,18 @@ _OBEY: Final = Policy.OBEY
 _by_name = itemgetter(0)
 
 
-def key(match: Match, request: Request, secret: bytes = b"") -> str:
+def key(match: Match, request: Request, secret: bytes = b"", said: Wording | None = None) -> str:
     """Return the key of a request that is not private.
 
-    `secret` keys the HMAC of credentials that clients bring and that go upstream.
+    `secret` keys the HMAC of credentials that clients bring and that go upstream; `said` is the
+    request's wording, where that is known already.
     """
+    if said is None:
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
     target = _target(match)
-    variant = _variant(match, request, secret)
+    variant = said.variant
+    if said.forwards or match.endpoint.cache_body:
+        variant += _further(match, request, secret)
     readable = target + variant
     if len(readable) > LONGEST or not readable.isascii() or ";" in target:
         whole = f"{target}\n{variant}".encode("utf-8", "surrogateescape")
@@ -67,11 +72,11 @@ def _written(match: Match) -> str:
 
 
 def _path(match: Match) -> str:
-    if match.unmatched:
+    if not match.variables:
+        if not match.unmatched:
+            return ""
         # What is forwarded as it was written is keyed as it was written.
         return "/" + "/".join(map(quoted, match.path[1:].split("/")))
-    if not match.variables:
-        return ""
     values = [value for _, value in match.variables]
     if match.endpoint.rest:  # its slashes are no text
         values[-1:] = match.segments[len(match.endpoint.segments) - 1 :]
@@ -91,15 +96,13 @@ def _query(match: Match) -> str:
     return "?" + "&".join([f"{name}={value}" for name, value in kept]) if kept else ""
 
 
-def _variant(match: Match, request: Request, secret: bytes) -> str:
-    """Return what beside the target makes the answer another: each part begins with `;`."""
-    endpoint = match.endpoint
-    said = wording(match.upstream, endpoint, request.method, request.fields).variant
-    if endpoint.cache_body and request.method == "POST":
-        said += "".join([f";{part}" for part in _body(match, request)])
+def _further(match: Match, request: Request, secret: bytes) -> str:
+    """Return what beside target and wording makes the answer another: each part begins with `;`."""
+    posted = match.endpoint.cache_body and request.method == "POST"
+    parts = _body(match, request) if posted else []
     if name := credential(match, request, secret, private=False):
-        said += f";credential={name}"
-    return said
+        parts.append(f"credential={name}")
+    return "".join([f";{part}" for part in parts])
 
 
 def _body(match: Match, request: Request) -> list[str]:

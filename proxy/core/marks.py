@@ -12,5 +12,8 @@ TOKEN_HEADERS: Final = frozenset({"authorization", "cookie"})
 
 MARKS: Final = SIGNATURE_HEADERS | TOKEN_HEADERS
 
+PATIENCE: Final = frozenset({"prefer", "priority"})
+"""Fields in which a client says how long it would wait, and how urgent it is."""
+
 DESCRIBE_BODY: Final = ("content-type", "content-encoding")
 """Fields that say how a cached request's body is to be read."""

@@ -21,10 +21,10 @@ from proxy.core import parameters
 from proxy.core.fields import Fields, replaced, values
 from proxy.core.marks import SIGNATURE_PARAMETERS
 from proxy.core.model import Fetch, Forward, Policy, Request
-from proxy.core.privacy import client_keys, forwards_client_keys, is_secret_parameter
+from proxy.core.privacy import client_keys, is_secret_parameter
 from proxy.core.routing import Match
 from proxy.core.upstreams import Upstream
-from proxy.core.wordings import wording
+from proxy.core.wordings import Wording, own_header, wording
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -81,20 +81,36 @@ def manner(match: Match, plan: Fetch | Forward) -> Manner:
     return Manner.FORWARDED if isinstance(plan, Forward) else _KEYED
 
 
-def outgoing(match: Match, request: Request, how: Manner, validators: Fields = ()) -> Outgoing:
-    """Return the request that goes upstream; `validators` are the proxy's own conditions."""
-    private = how is _PRIVATE
-    theirs = forwards_client_keys(match, private=private)
+def outgoing(
+    match: Match,
+    request: Request,
+    how: Manner,
+    validators: Fields = (),
+    said: Wording | None = None,
+) -> Outgoing:
+    """Return the request that goes upstream.
+
+    `validators` are the proxy's own conditions; `said` is the request's wording, where that is
+    known already.
+    """
+    if said is None:
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
+    private, upstream = how is _PRIVATE, match.upstream
+    theirs = private or said.forwards
     own = not private and not (theirs and client_keys(match, request))
     method = "GET" if how is _KEYED and request.method == "HEAD" else request.method
-    fields = _fields(match, request, how, theirs=theirs)
-    upstream = match.upstream
-    keyed = own and bool(upstream.credentials.value)
-    if keyed and upstream.credentials.header:
-        fields = replaced(fields, _own_header(upstream))
+    if how is _KEYED:
+        fields = said.sent_as_own if own else said.sent + said.key_fields
+    else:
+        fields = _fields(upstream, request, how, theirs=theirs)
+        if own:
+            fields = replaced(fields, own_header(upstream))
     if validators:
         fields = tuple(each for each in fields if each[0].lower() not in _CONDITIONS) + validators
-    target = _target(match, how, theirs=theirs, own=own)
+    keyed = own and bool(upstream.credentials.value)
+    target = match.path
+    if private or match.query or keyed:
+        target = _target(match, how, theirs=theirs, own=own)
     return Outgoing(method, target, fields, keyed)
 
 
@@ -150,12 +166,10 @@ def _hidden(piece: str, upstream: Upstream) -> str:
 # ── Fields ──
 
 
-def _fields(match: Match, request: Request, how: Manner, *, theirs: bool) -> Fields:
-    if how is _KEYED:
-        return _keyed(match, request, theirs=theirs)
+def _fields(upstream: Upstream, request: Request, how: Manner, *, theirs: bool) -> Fields:
     if how is _PRIVATE:
         return end_to_end(request.fields)
-    fields = _less_keys(match.upstream, end_to_end(request.fields), theirs=theirs)
+    fields = _less_keys(upstream, end_to_end(request.fields), theirs=theirs)
     return fields if how is _OBEDIENT else tuple(_decodable(pair) for pair in fields)
 
 
@@ -166,16 +180,6 @@ def _less_keys(upstream: Upstream, fields: Fields, *, theirs: bool) -> Fields:
         for name, value in fields
         if name.lower() not in upstream.keys_in_fields or (theirs and value.strip())
     )
-
-
-def _keyed(match: Match, request: Request, *, theirs: bool) -> Fields:
-    said = wording(match.upstream, match.endpoint, request.method, request.fields)
-    return said.sent + said.key_fields if theirs else said.sent
-
-
-def _own_header(upstream: Upstream) -> Fields:
-    credentials = upstream.credentials
-    return ((credentials.header, credentials.value),) if credentials.header else ()
 
 
 def _decodable(pair: tuple[str, str]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from proxy.core.marks import SIGNATURE_HEADERS, SIGNATURE_PARAMETERS, TOKEN_HEAD
 from proxy.core.model import Request
 from proxy.core.routing import Match
 from proxy.core.upstreams import Upstream
-from proxy.core.wordings import wording
+from proxy.core.wordings import Wording, wording
 
 __all__ = [
     "SIGNATURE_HEADERS",
@@ -37,9 +37,13 @@ def is_private(match: Match, request: Request) -> bool:
     return private_because(match, request) is not None
 
 
-def private_because(match: Match, request: Request) -> str | None:
-    """Return what makes the request private, in a few words, or None."""
-    said = wording(match.upstream, match.endpoint, request.method, request.fields)
+def private_because(match: Match, request: Request, said: Wording | None = None) -> str | None:
+    """Return what makes the request private, in a few words, or None.
+
+    `said` is its wording, where that is known already.
+    """
+    if said is None:
+        said = wording(match.upstream, match.endpoint, request.method, request.fields)
     if said.private is not None:
         return said.private
     if match.parameters and (name := _private_parameter(match)) is not None:

@@ -13,9 +13,8 @@ Dot segments, in any spelling that some server resolves, and control characters 
 they would meet one endpoint here and another at the provider. An `%2F` inside a segment is data.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -23,7 +22,9 @@ from msgspec import Struct
 
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import Parameters, decode
+from proxy.core.paths import OutOfBounds, Segments, is_plain, parsed
 from proxy.core.templates import parse_template, specificity, ties
+from proxy.core.tries import Node, candidates, step, trie
 from proxy.core.upstreams import Endpoint, Upstream
 
 __all__ = [
@@ -37,18 +38,19 @@ __all__ = [
     "ties",
 ]
 
-Segments: TypeAlias = tuple[str, ...]
 _Target: TypeAlias = tuple[str, str, str, int]
+_Folder: TypeAlias = tuple[str, str, int]
 
 REMEMBERED: Final = 4096
 """Matches that are kept at hand: bots ask for the same targets again and again."""
+
+_MOST_PLACES: Final = 1024
+"""Folders of paths that are remembered."""
 
 _SHORT: Final = 512
 """Longest target that is remembered, in characters: a bound on what that takes."""
 
 _OBEY: Final = Policy.OBEY
-_has_control = re.compile(r"[\x00-\x1f\x7f]").search
-_separators = re.compile(r"[/\\]")
 
 
 class Match(Struct, frozen=True, eq=False):
@@ -91,24 +93,22 @@ class NoMatch:
     """The one that was met, if any."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfBounds:
-    """The path is none that may be asked: 400."""
-
-    reason: str
-
-
 Route: TypeAlias = Match | NoMatch | OutOfBounds
 
 
-@dataclass(slots=True)
-class _Node:
-    """What a trie of templates knows after some segments."""
+class _Place(Struct, frozen=True):
+    """What all paths share that differ in a last, plain segment: where it stands in the trie.
 
-    literals: dict[str, "_Node"] = field(default_factory=dict)
-    variable: "_Node | None" = None
-    here: tuple[Endpoint, ...] = ()
-    rest: tuple[Endpoint, ...] = ()
+    It depends on what stands before the last slash, on Host and on the port.
+    """
+
+    upstream: Upstream
+    by: str
+    segments: Segments
+    """Those of the upstream path that come before the last."""
+    start: int
+    """Where the upstream path begins in what the client writes."""
+    node: Node
 
 
 class Routes:
@@ -133,9 +133,10 @@ class Routes:
             self._hosts.update((host.lower(), upstream) for host in upstream.hosts)
             self._prefixes[_prefix(upstream)] = upstream
         self._longest = max(map(len, self._prefixes), default=0)
-        self._tries = {name: _trie(each.endpoints) for name, each in self._upstreams.items()}
+        self._tries = {name: trie(each.endpoints) for name, each in self._upstreams.items()}
         self._met: dict[_Target, Route] = {}
         self._met_before: dict[_Target, Route] = {}
+        self._places: dict[_Folder, _Place | None] = {}
 
     @property
     def upstreams(self) -> Mapping[str, Upstream]:
@@ -155,11 +156,48 @@ class Routes:
         return route
 
     def _match(self, request: Request) -> Route:
-        parsed = _parsed(request.path)
-        if isinstance(parsed, OutOfBounds):
-            return parsed
-        raw, decoded = parsed
-        upstream, by, cut = self._upstream(request, decoded)
+        folder, slash, last = request.path.rpartition("/")
+        if slash and last and is_plain(last) and len(folder) + len(request.host) <= _SHORT:
+            where = (folder, request.host, request.port)
+            if where not in self._places:
+                self._note(where)
+            place = self._places[where]
+            found = None if place is None else _in_place(place, request, last)
+            if found is not None:
+                return found
+        return self._walked(request)
+
+    def _note(self, where: _Folder) -> None:
+        """Remember what the paths of a folder share; None, where they share nothing."""
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[where] = self._place(*where)
+
+    def _place(self, folder: str, host: str, port: int) -> _Place | None:
+        start, *written = folder.split("/")
+        if start or not all(written) or not all(map(is_plain, written)):
+            return None
+        segments = tuple(written)
+        upstream, by, cut = self._upstream(host, port, segments)
+        if upstream is None or (by == "prefix" and self._longest > len(segments)):
+            return None  # the last segment may yet be of a longer prefix
+        node: Node | None = self._tries[upstream.name]
+        if node is not None and node.rest:
+            return None
+        for segment in segments[cut:]:
+            node = None if node is None else step(node, segment)
+        if node is None:
+            return None
+        cut_off = sum(1 + len(segment) for segment in segments[:cut])
+        return _Place(upstream, by, segments[cut:], cut_off, node)
+
+    def _walked(self, request: Request) -> Route:
+        """Return what a path meets that is like no other."""
+        read = parsed(request.path)
+        if isinstance(read, OutOfBounds):
+            return read
+        raw, decoded = read
+        upstream, by, cut = self._upstream(request.host, request.port, decoded)
         if upstream is None:
             return NoMatch(f"no upstream is met by {request.path!r}", self._names)
         segments = decoded[cut:]
@@ -196,11 +234,13 @@ class Routes:
             case Match():
                 return (_why_upstream(route, request), *self._why_endpoint(route))
 
-    def _upstream(self, request: Request, segments: Segments) -> tuple[Upstream | None, str, int]:
+    def _upstream(
+        self, host: str, port: int, segments: Segments
+    ) -> tuple[Upstream | None, str, int]:
         """Return the upstream, what met it, and how many segments to cut off."""
-        if (found := self._ports.get(request.port)) is not None:
+        if (found := self._ports.get(port)) is not None:
             return found, "port", 0
-        if (found := self._hosts.get(request.host)) is not None:
+        if (found := self._hosts.get(host)) is not None:
             return found, "host", 0
         count = min(self._longest, len(segments))
         while count >= 0:
@@ -212,7 +252,7 @@ class Routes:
     def _endpoint(
         self, upstream: Upstream, segments: Segments, parameters: Parameters
     ) -> Endpoint | None:
-        for endpoint in _candidates(self._tries[upstream.name], segments):
+        for endpoint in candidates(self._tries[upstream.name], segments):
             if not endpoint.conditions or not _unmet(endpoint, parameters):
                 return endpoint
         return upstream.unmatched
@@ -221,7 +261,7 @@ class Routes:
         taken = match.endpoint
         if match.unmatched:
             yield f"endpoint {taken.name}: no path of {match.upstream.name} is met"
-        for endpoint in _candidates(self._tries[match.upstream.name], match.segments):
+        for endpoint in candidates(self._tries[match.upstream.name], match.segments):
             missing = _unmet(endpoint, match.parameters)
             if endpoint is taken:
                 yield f"endpoint {taken.name}: {taken.path} {_how(match)}"
@@ -243,30 +283,31 @@ def _prefix(upstream: Upstream) -> Segments:
 # ── Paths ──
 
 
-def _parsed(path: str) -> tuple[Segments, Segments] | OutOfBounds:
-    """Return a path's segments as they were written and decoded, empty ones left out."""
-    if path and not path.startswith("/"):
-        return OutOfBounds("a path begins with '/'")
-    raw = tuple(filter(None, path.split("/")))
-    if not ("%" in path or "\\" in path or "/." in path) and path.isprintable():
-        return raw, raw
-    decoded = tuple(unquote(part, errors="surrogateescape") for part in raw)
-    for part in decoded:
-        if _has_control(part):
-            return OutOfBounds("the path holds a control character")
-        if _climbs(part):
-            return OutOfBounds("the path holds a dot segment")
-    return raw, decoded
-
-
-def _climbs(segment: str) -> bool:
-    """Say whether some server would read a `.` or `..` in a decoded segment.
-
-    Also behind an encoded slash or a backslash, before a path parameter (`..;x`), or encoded twice.
-    """
-    twice = unquote(segment) if "%" in segment else segment
-    parts = _separators.split(twice)
-    return any(part.partition(";")[0] in {".", ".."} for part in parts)
+def _in_place(place: _Place, request: Request, last: str) -> Match | None:
+    """Return what is met by a path of which all but the plain `last` segment is known."""
+    node = step(place.node, last)
+    if node is None:
+        return None
+    parameters = decode(request.query) if request.query else ()
+    for endpoint in node.here:
+        if not endpoint.conditions or not _unmet(endpoint, parameters):
+            break
+    else:
+        return None
+    written = request.path[place.start :]
+    tail = endpoint.policy is not _OBEY and endpoint.path.endswith("/")
+    segments = (*place.segments, last)
+    return Match(
+        place.upstream,
+        endpoint,
+        written + "/" if tail else written,
+        written,
+        request.query,
+        tuple([(name, segments[index]) for name, index in endpoint.variables]),
+        parameters,
+        segments,
+        place.by,
+    )
 
 
 def _tidy(endpoint: Endpoint, raw: Segments) -> str:
@@ -287,41 +328,6 @@ def _after(path: str, count: int) -> str:
 
 
 # ── Endpoints ──
-
-
-def _trie(endpoints: Iterable[Endpoint]) -> _Node:
-    root = _Node()
-    for endpoint in sorted(endpoints, key=lambda each: -len(each.conditions)):
-        node = root
-        for segment in endpoint.segments:
-            if segment.kind == "literal":
-                node = node.literals.setdefault(segment.text, _Node())
-            elif segment.kind == "variable":
-                node.variable = node.variable or _Node()
-                node = node.variable
-        if endpoint.rest:
-            node.rest += (endpoint,)
-        else:
-            node.here += (endpoint,)
-    return root
-
-
-def _candidates(root: _Node, segments: Segments) -> list[Endpoint]:
-    """Return the endpoints whose path is met, the most particular first."""
-    found: list[Endpoint] = []
-    _gather(root, segments, 0, found)
-    return found
-
-
-def _gather(node: _Node, segments: Segments, index: int, found: list[Endpoint]) -> None:
-    if index == len(segments):
-        found += node.here
-    else:
-        if (literal := node.literals.get(segments[index])) is not None:
-            _gather(literal, segments, index + 1, found)
-        if node.variable is not None:
-            _gather(node.variable, segments, index + 1, found)
-    found += node.rest
 
 
 def _unmet(endpoint: Endpoint, parameters: Parameters) -> Parameters:

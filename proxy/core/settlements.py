@@ -49,6 +49,7 @@ ERRORS: Final = frozenset({500, 502, 503, 504})
 RESCUED: Final = ERRORS | {418, 429}
 KEY_REFUSED: Final = frozenset({401, 402})
 """To the proxy's own key; rescued only where the endpoint says how old an answer may ever be."""
+_TROUBLE: Final = RESCUED | KEY_REFUSED
 _OBEY: Final = Policy.OBEY
 _MISS: Final = Verdict.MISS
 """A look at a member of an enumeration is dear where it is taken for each answer."""
@@ -102,19 +103,8 @@ def settle(
     of the upstream; `dropped` are further fields, lower case, that are never replayed.
     """
     exchange = _Exchange(endpoint, request, lifetimes, key, now, uri, dropped)
-    match plan:
-        case Fetch():
-            return _fetched(exchange, plan, outcome)
-        case Forward():
-            return _forwarded(exchange, plan, outcome)
-        case _:
-            assert_never(plan)
-
-
-# ── Fetch ──
-
-
-def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
+    if isinstance(plan, Forward):
+        return _forwarded(exchange, plan, outcome)
     match outcome:
         case Fetched():
             return _answered(exchange, plan, outcome)
@@ -128,12 +118,16 @@ def _fetched(exchange: _Exchange, plan: Fetch, outcome: Outcome) -> Settlement:
             assert_never(outcome)
 
 
+# ── Fetch ──
+
+
 def _answered(exchange: _Exchange, plan: Fetch, fetched: Fetched) -> Settlement:
     status, request = fetched.reply.status, exchange.request
-    if (why := _useless(exchange, fetched)) and (
-        rescued := _rescue(exchange, plan, why, status=status)
-    ):
-        return rescued
+    if fetched.rejected or status in _TROUBLE:
+        why = _useless(exchange, fetched)
+        rescued = _rescue(exchange, plan, why, status=status) if why else None
+        if rescued is not None:
+            return rescued
     if status == _NOT_MODIFIED:
         return _not_modified(exchange, plan, fetched)
     if request.method == "HEAD" and exchange.obey:

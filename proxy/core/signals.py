@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.core import dates, rate_limits
-from proxy.core.fields import Fields, combined, first
+from proxy.core.fields import Fields, combined, first, names
 from proxy.core.rate_limits import REMAINING, RESET, SIZE
 from proxy.core.spending import HoldFor, Report
 from proxy.core.upstreams import BodyCheck, Endpoint, Upstream, Usage
@@ -26,8 +26,6 @@ _WAYSIDE = frozenset(
     {"age", "via", "x-cache", "cf-ray", "cf-cache-status", "x-amz-cf-id", "x-served-by"}
 )
 """Fields of caches and CDNs, which write Date by their own clock."""
-_WAYSIDE_SIZES = frozenset(map(len, _WAYSIDE))
-_DATE = len("date")
 BLOCKED = "blocked"
 """Why an answer is none that holds us off."""
 BODY_SEARCHED = 64 * 1024
@@ -48,16 +46,9 @@ NOTHING: Final = Signals()
 
 def reads_body(upstream: Upstream, endpoint: Endpoint, status: int) -> bool:
     """Whether an answer of this status says anything in its body that must be read first."""
-    hold = upstream.hold
-    if status in hold.statuses:
+    if status in upstream.telling:
         return True
-    for blocked, _, _ in hold.blocked_statuses:
-        if status == blocked:
-            return True
-    for check in upstream.body_checks:
-        if status in check.statuses:
-            return True
-    return not endpoint.ignore_usage and any(usage.body for usage in upstream.usage)
+    return upstream.counts_in_body and not endpoint.ignore_usage
 
 
 def signals(
@@ -69,6 +60,8 @@ def signals(
     """
     told = upstream.usage and not endpoint.ignore_usage
     reports = tuple(_reports(upstream, fields, body, wall)) if told else ()
+    if status not in upstream.telling:
+        return Signals(reports) if reports else NOTHING
     check = _failed_check(upstream.body_checks, status, body)
     if check is not None and check.counts_as == "error":
         return Signals(reports, None, "error")
@@ -129,16 +122,10 @@ def own_date(fields: Fields, wall: float) -> float | None:
     An answer that was stored on the way (Age), or that a CDN or cache has marked as its own, says
     that other clock's time: None.
     """
-    value = None
-    for name, said in fields:
-        size = len(name)  # most names are of other lengths: seen without lowering them
-        if size == _DATE and value is None and name.lower() == "date":
-            value = said
-        elif size in _WAYSIDE_SIZES and name.lower() in _WAYSIDE:
-            return None
-    if value is None:
+    if not _WAYSIDE.isdisjoint(names(fields)):
         return None
-    return dates.parse(value.strip(), wall)
+    value = first(fields, "date")
+    return None if value is None else dates.parse(value.strip(), wall)
 
 
 def _banned_for(patterns: tuple[str, ...], text: str, wall: float) -> float | None:

@@ -77,31 +77,25 @@ def entry(
     reply, policy = fetched.reply, endpoint.policy
     if obstacle := _obstacle(endpoint, request, fetched):
         return Unstorable(obstacle)
-    lives = _for_status(endpoint, own, reply.status)
-    if policy is _IGNORE:
-        if lives.ttl <= 0.0:
-            return Unstorable("no lifetime")
-    else:
-        lives = freshness.lifetimes(policy, lives, reply.status, reply.fields, fetched.received_at)
-        if lives.usable <= 0.0:
-            return Unstorable("no lifetime")
-    if endpoint.align is not None:
-        lives = _aligned(endpoint, request, fetched, reply.status, lives)
+    lives = _lives(endpoint, request, fetched, own)
+    if lives is None:
+        return Unstorable("no lifetime")
+    fields = _dated(stored_fields(policy, reply.fields, dropped), fetched)
     obey = policy is _OBEY
     return Entry(
         variants.variant_key(key, reply.fields, request) if obey else key,
         reply.status,
         reply.reason,
-        _dated(stored_fields(policy, reply.fields, dropped), fetched),
+        fields,
         reply.body,
         reply.encoding,
         fetched.requested_at,
         fetched.received_at,
         freshness.initial_age(policy, fetched),
-        stretching.kept(endpoint, lives),
-        request_fields=variants.selecting(reply.fields, request) if obey else (),
-        tags=endpoint.tags,
-        flags=flags(policy, reply.fields),
+        lives,
+        variants.selecting(reply.fields, request) if obey else (),
+        endpoint.tags,
+        _NO_FLAGS if policy is _IGNORE else flags(policy, reply.fields),
     )
 
 
@@ -182,25 +176,24 @@ def flags(policy: Policy, fields: Fields) -> frozenset[str]:
 
 def passed_fields(policy: Policy, fields: Fields) -> Fields:
     """Return the fields that go to the client who asked: those of the connection go no further."""
-    return _beyond(fields, CONNECTION if policy is _OBEY else _WITHHELD)
+    dropped = CONNECTION if policy is _OBEY else _WITHHELD
+    if "connection" in names(fields):
+        dropped = _and_named(dropped, values(fields, "connection"))
+    return without(fields, dropped)
 
 
 def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fields:
     """Return the fields that are kept for others."""
-    kept = _beyond(fields, _UNSTORED_OBEYING if policy is _OBEY else _UNSTORED)
+    never = _UNSTORED_OBEYING if policy is _OBEY else _UNSTORED
+    if "connection" in names(fields):
+        never = _and_named(never, values(fields, "connection"))
+    kept = without(fields, never)
     if dropped:
         kept = without(kept, dropped)
     if policy is _IGNORE:
         return kept
     control = directives.of_reply(fields)
     return without(kept, control.names("private") | control.names("no-cache"))
-
-
-def _beyond(fields: Fields, dropped: frozenset[str]) -> Fields:
-    """Return `fields` less those `dropped`, and less what Connection names."""
-    if "connection" in names(fields):
-        dropped = _and_named(dropped, values(fields, "connection"))
-    return without(fields, dropped)
 
 
 @lru_cache(maxsize=256)  # a provider writes the same Connection each time
@@ -278,6 +271,25 @@ def _unbidden(fetched: Fetched) -> str:
     if told or "public" in control or reply.status in freshness.HEURISTIC_STATUSES:
         return ""
     return "status"
+
+
+def _lives(
+    endpoint: Endpoint, request: Request, fetched: Fetched, own: Lifetimes
+) -> Lifetimes | None:
+    """Return the lifetimes of a reply that may be stored; None: it has none."""
+    policy, reply = endpoint.policy, fetched.reply
+    lives = own
+    if endpoint.negative or reply.status in NEGATIVE:
+        lives = _for_status(endpoint, own, reply.status)
+    if policy is not _IGNORE:
+        lives = freshness.lifetimes(policy, lives, reply.status, reply.fields, fetched.received_at)
+        if lives.usable <= 0.0:
+            return None
+    elif lives.ttl <= 0.0:
+        return None
+    if endpoint.align is not None:
+        lives = _aligned(endpoint, request, fetched, reply.status, lives)
+    return stretching.kept(endpoint, lives) if endpoint.stretch > 1.0 else lives
 
 
 def _aligned(

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from proxy.core.marks import DESCRIBE_BODY, MARKS
+from proxy.core.marks import DESCRIBE_BODY, MARKS, PATIENCE
 from proxy.core.model import Lifetimes, Policy
 from proxy.core.series import Contains, Span
 from proxy.core.shapes import Batch
@@ -302,6 +302,10 @@ class Upstream:
     keys in any."""
     heeded: frozenset[str] = field(init=False, compare=False, repr=False)
     """All request fields (lower case) that could change what is asked of it, or for whom."""
+    telling: frozenset[int] = field(init=False, compare=False, repr=False)
+    """Statuses of answers that may hold us off, or have an error hidden in them."""
+    counts_in_body: bool = field(init=False, compare=False, repr=False)
+    """It tells usage in the bodies of its answers."""
 
     def __post_init__(self) -> None:
         header, query = self.credentials.header, self.credentials.query
@@ -309,7 +313,12 @@ class Upstream:
         in_query = {*self.secret_parameters, *(() if query is None else (query,))}
         rules = (*self.endpoints, *((self.unmatched,) if self.unmatched else ()))
         keyed = {name for rule in rules for name in rule.headers}
-        heeded = MARKS | self.private_headers | in_fields | keyed | {"accept", *DESCRIBE_BODY}
+        heeded = MARKS | PATIENCE | self.private_headers | in_fields | keyed
+        heeded |= {"accept", *DESCRIBE_BODY}
         object.__setattr__(self, "keys_in_fields", in_fields)
         object.__setattr__(self, "keys_in_query", frozenset(map(str.lower, in_query)))
         object.__setattr__(self, "heeded", heeded)
+        blocked = {status for status, _, _ in self.hold.blocked_statuses}
+        checked = {status for check in self.body_checks for status in check.statuses}
+        object.__setattr__(self, "telling", self.hold.statuses | blocked | checked)
+        object.__setattr__(self, "counts_in_body", any(each.body for each in self.usage))

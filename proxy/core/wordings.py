@@ -11,8 +11,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from proxy.core import preferences
 from proxy.core.accepts import default_accept, normal_accept
-from proxy.core.fields import Fields, combined, only
+from proxy.core.fields import Fields, combined, only, replaced
 from proxy.core.marks import DESCRIBE_BODY, MARKS, SIGNATURE_HEADERS
 from proxy.core.model import Policy
 from proxy.core.parameters import quoted
@@ -45,6 +46,14 @@ class Wording(Struct, frozen=True, eq=False):
     """What is in the cache key of it: `;accept=text/csv;method=POST`."""
     sent: Fields
     """What goes upstream of it where nothing goes that is not in the key."""
+    sent_as_own: Fields
+    """The same with the proxy's own key, if that is one in a field."""
+    forwards: bool
+    """Keys that clients bring go upstream, be the request private or not."""
+    urgency: int | None
+    """What the client says of its urgency, 0 to 7; None: nothing."""
+    wait: float | None
+    """Seconds for which the client says it would wait; None: it does not say."""
 
 
 _known: Final[dict[tuple[int, int, str, Fields], Wording]] = {}
@@ -84,6 +93,7 @@ def _worked_out(upstream: Upstream, endpoint: Endpoint, method: str, fields: Fie
         for name, value in fields
         if name.lower() in upstream.keys_in_fields and value.strip()
     )
+    sent = _sent(upstream, endpoint, method, fields)
     return Wording(
         upstream,
         endpoint,
@@ -92,8 +102,20 @@ def _worked_out(upstream: Upstream, endpoint: Endpoint, method: str, fields: Fie
         tuple((f"header {name.lower()}", value.strip()) for name, value in brought),
         brought,
         _variant(upstream, endpoint, method, fields),
-        _sent(upstream, endpoint, method, fields),
+        sent,
+        replaced(sent, own_header(upstream)),
+        endpoint.needs_client_key or upstream.client_credentials == "forward",
+        preferences.urgency(fields),
+        preferences.wait(fields),
     )
+
+
+def own_header(upstream: Upstream) -> Fields:
+    """Return the field that carries the proxy's own key, if there is one."""
+    credentials = upstream.credentials
+    if credentials.header and credentials.value:
+        return ((credentials.header, credentials.value),)
+    return ()
 
 
 # ── Private ──

@@ -68,7 +68,7 @@ class Heats:
             return None
         fields = (*without(ask.request.fields, _OF_ONE_CLIENT), *_FOR_NOBODY)
         asking = replace(ask.request, fields=fields, client=ANONYMOUS, inform=None)
-        heat = self._heats[ask.key] = Heat(replace(ask, request=asking), warm=warm)
+        heat = self._heats[ask.key] = Heat(ask.by(asking), warm=warm)
         if len(self._heats) > MOST:
             oldest = next((key for key, each in self._heats.items() if not each.warm), ask.key)
             del self._heats[oldest]

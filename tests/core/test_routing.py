@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from proxy.core import routing
 from proxy.core.model import Policy, Request
 from proxy.core.routing import REMEMBERED, Match, NoMatch, OutOfBounds, Routes, parse_template
 from proxy.core.templates import specificity
@@ -338,3 +340,57 @@ def test_many_endpoints_are_not_scanned() -> None:
     assert isinstance(route, Match)
     assert route.endpoint.name == "e7777"
     assert len(routes.explain(Request("GET", "/u/api/x7777/y", "", ()))) == 2
+
+
+PARTS = st.sampled_from(
+    [
+        "coingecko", "deep", "api", "v3", "coins", "list", "bitcoin", "only", "onchain", "fng",
+        "site", "x", "a%20b", "é", ".", "..;x", "\x7f", "%2e", "",
+    ]
+)  # fmt: skip
+FOLDERS = st.sampled_from(
+    [
+        "", "/coingecko", "/coingecko/api/v3/coins", "/api/v3/coins", "/coingecko/api/v3/simple",
+        "/coingecko/deep", "/site/x", "/coingecko/api/v3/coins/bitcoin", "/strict", "/x/",
+    ]
+)  # fmt: skip
+
+
+@given(
+    asked=st.lists(
+        st.tuples(
+            FOLDERS,
+            st.lists(PARTS, max_size=4),
+            st.sampled_from(["", "market_data=false"]),
+            st.sampled_from([("", 0), ("coingecko.localhost", 0), ("", 9001)]),
+        ),
+        max_size=6,
+    )
+)
+def test_what_is_known_of_a_folder_changes_no_match(
+    asked: list[tuple[str, list[str], str, tuple[str, int]]],
+) -> None:
+    """By what its folder was met by before, or walked from the start: the very same rule."""
+    routes = Routes((GECKO, OBEDIENT, DEEP, ROOT, STRICT))
+    for folder, parts, query, (host, port) in asked:
+        request = Request("GET", "/".join([folder, *parts]), query, (), host, port)
+        walked, met = routes._walked(request), routes._match(request)
+
+        if isinstance(walked, Match):
+            assert isinstance(met, Match)
+            assert structs.astuple(walked) == structs.astuple(met)
+        else:
+            assert walked == met
+
+
+@pytest.mark.parametrize("path", ["/coingecko/api/v3/coins/x", "/coingecko/fng", "/site/x"])
+def test_folders_are_bounded(path: str) -> None:
+    """Clients choose folders and hosts: neither many nor long ones fill memory."""
+    routes = Routes((GECKO, OBEDIENT))
+    for number in range(3000):
+        routes.match(Request("GET", path, "", (), f"h{number}"))
+    routes.match(Request("GET", path, "", (), "h" * 9999))
+    routes.match(Request("GET", "/x" * 9999, "", ()))
+
+    assert len(routes._places) <= routing._MOST_PLACES
+    assert all(len(folder) + len(host) <= routing._SHORT for folder, host, _ in routes._places)
