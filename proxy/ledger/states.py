@@ -22,7 +22,13 @@ from proxy.core.counts import Count, Moment
 from proxy.core.limits import VERSION, Account, Head
 from proxy.core.rules import Rule
 from proxy.core.shares import Telling
-from proxy.ledger.questions import Question, Result, answered, buckets
+from proxy.ledger.questions import (
+    Question,
+    Result,
+    answers,
+    buckets,
+    joint,
+)
 
 SCHEMA = Schema(
     application_id=0x514C4731,
@@ -100,20 +106,16 @@ class States:
         wall = self._wall()
         reading = self._reading(connection, wall)
         results: list[Result] = [_NOTHING] * len(questions)
-        for upstream, group in _by_upstream(questions).items():
-            named = buckets(questions[index] for index in group)
-            stored = self._load(connection, upstream, named)
+        for upstream, places in _by_upstream(questions).items():
+            group = [questions[place] for place in places]
+            stored = self._load(connection, upstream, buckets(group))
             account, moment = limits.opened(stored, reading, wall)
             if self._better:
-                account = self._recalled(upstream, account, _rules(questions, group), moment)
-            for index in group:
-                account, decision = answered(questions[index], account, moment)
-                offset = account.head.offset
-                if offset is not moment.offset:
-                    moment = Moment(
-                        moment.now, moment.wall, offset, moment.withheld, moment.in_turns
-                    )
-                results[index] = (decision, account, moment)
+                account = self._recalled(upstream, account, joint(group), moment)
+            said = answers(group, account, moment)
+            for place, result in zip(places, said, strict=True):
+                results[place] = result
+            account = said[-1][1]
             self._save(connection, upstream, stored, account)
         return results
 
@@ -230,10 +232,6 @@ def _by_upstream(questions: Sequence[Question]) -> dict[str, list[int]]:
     for index, question in enumerate(questions):
         groups.setdefault(question.upstream, []).append(index)
     return groups
-
-
-def _rules(questions: Sequence[Question], group: list[int]) -> dict[str, Rule]:
-    return {name: rule for index in group for name, rule in questions[index].rules.items()}
 
 
 def _read(packed: bytes, bucket: str) -> Head | Count:
