@@ -12,6 +12,8 @@ all is read anew, or the connection was given up.
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
 
 import msgspec
 
@@ -54,7 +56,9 @@ _NOTED = 10.0
 
 _SELECT = "SELECT state FROM states WHERE upstream = ? AND bucket = ?"
 _RESTORE = "INSERT OR IGNORE INTO states VALUES (?, ?, ?)"
-_UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
+_UPSERT = "INSERT INTO states VALUES {} ON CONFLICT DO UPDATE SET state = excluded.state"
+_AT_ONCE = 32
+"""States that are written by one statement: each lets go of the interpreter only once."""
 
 _DELETE = "DELETE FROM states WHERE upstream = ? AND bucket = ?"
 _NAMES = "SELECT bucket FROM states WHERE upstream = ? AND bucket != ?"
@@ -206,14 +210,15 @@ class States:
         }
         if changed or after.head.holding != before.head.holding:
             changed[_HEAD] = after.head
-        rows = []
+        rows: list[tuple[str, str, bytes]] = []
         for bucket, state in changed.items():
             packed = _encode(state)
             self._decoded[upstream, bucket] = (packed, state)
             self._current.add((upstream, bucket))
             rows.append((upstream, bucket, packed))
-        if rows:
-            connection.executemany(_UPSERT, rows)
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            connection.execute(_upsert(len(some)), tuple(chain(*some)))
         gone = [(upstream, bucket) for bucket in before.counts if bucket not in after.counts]
         for key in gone:
             self._decoded.pop(key, None)
@@ -224,6 +229,11 @@ class States:
         """Return the buckets that there are states of."""
         rows = connection.execute(_NAMES, (upstream, _HEAD))
         return tuple(bucket for (bucket,) in rows)
+
+
+@lru_cache(maxsize=_AT_ONCE)
+def _upsert(number: int) -> str:
+    return _UPSERT.format(", ".join(["(?, ?, ?)"] * number))
 
 
 def _by_upstream(questions: Sequence[Question]) -> dict[str, list[int]]:
