@@ -218,23 +218,25 @@ def spend_alike(
 def settle_alike(
     account: Account, endings: Sequence[Ending], rules: Mapping[str, Rule], moment: Moment
 ) -> Account | None:
-    """Count exchanges that were booked together, all answered, and of which no figures are told.
+    """Count exchanges at once that were charged alike, all answered, with no figures told.
 
-    None: one by one. A bucket's level is bounded anew by each of them, and what is not where it was
-    booked may be some of it.
+    None: one by one, as they were not booked in the same slots, or not all of them is there any
+    more; or as a bucket's level is bounded anew by each.
     """
-    first, head, counts = endings[0], account.head, dict(account.counts)
+    head, counts = account.head, dict(account.counts)
     if head.holding.refusals > 0:
         return None
-    for bucket, cost, real in first.charges:
+    booked_at = [ending.until for ending in endings]
+    earliest, latest = min(booked_at), max(booked_at)
+    for bucket, cost, real in endings[0].charges:
         rule = rules[bucket]
         if rule.kind == BUCKET or cost <= 0:
             return None
+        booked = tallies.slot_at(earliest, rule.slot)
+        if booked != tallies.slot_at(latest, rule.slot):
+            return None
         count = current(rule, counts.get(bucket), moment)
-        booked, present = (
-            tallies.slot_at(first.until, rule.slot),
-            tallies.slot_at(moment.now, rule.slot),
-        )
+        present = tallies.slot_at(moment.now, rule.slot)
         together, charged = cost * len(endings), max(0.0, real) * len(endings)
         own = tallies.moved(count.own, booked, together, present, charged)
         if own is None:
@@ -242,7 +244,7 @@ def settle_alike(
         counts[bucket] = msgspec.structs.replace(count, own=own)
     offset = head.offset
     for ending in endings:
-        offset = offsets.refined(offset, ending.date, first.until - first.within, moment.now)
+        offset = offsets.refined(offset, ending.date, ending.until - ending.within, moment.now)
     if offset is not head.offset:
         head = msgspec.structs.replace(head, offset=offset)
     return Account(head, counts)

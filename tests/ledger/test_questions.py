@@ -65,7 +65,9 @@ _ends = st.tuples(st.integers(0, 12), st.sampled_from([math.nan, 1508.0, 1511.0]
 @given(
     costs=st.tuples(_costs, _costs, _costs),
     bucket=st.booleans(),
-    rounds=st.lists(st.tuples(_spends, _ends, st.sampled_from([0.0, 1.0, 9.0, 70.0])), max_size=6),
+    rounds=st.lists(
+        st.tuples(_spends, _ends, st.sampled_from([0.0, 0.03125, 1.0, 9.0, 70.0])), max_size=6
+    ),
     held=st.booleans(),
 )
 def test_what_is_answered_at_once_is_answered_as_one_by_one(
