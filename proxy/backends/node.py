@@ -21,7 +21,7 @@ import structlog
 from proxy.backends.address import RedisAddress, RedisOptions
 from proxy.backends.credentials import Credentials, tls_context
 from proxy.backends.errors import BackendError, BackendLostError
-from proxy.backends.pipe import Heard, Pipe, packed
+from proxy.backends.pipe import Pipe, packed
 from proxy.tasks import Tasks
 
 _log = structlog.get_logger("store")
@@ -115,36 +115,25 @@ class Node:
             pipe.drop("closed")
         self.up = False
 
-    def submit(
-        self,
-        command: bytes,
-        before: bytes = b"",
-        text: Callable[[], bytes] | None = None,
-    ) -> "asyncio.Future[Any]":
+    def submit(self, command: bytes, before: bytes = b"") -> "asyncio.Future[Any]":
         """Send a packed command, with another right `before` it whose reply nobody wants.
-
-        `text` gives the command that is sent instead where the server does not know its script.
 
         Raises:
             BackendLostError: the server is not connected; nothing was sent.
 
         """
-        pipe = self._pipe()
+        pipe = self.pipe()
         if before:
             pipe.submit(before)
-        return pipe.submit(command, text)
+        return pipe.submit(command)
 
-    def tell(self, command: bytes, heard: Heard, text: Callable[[], bytes] | None = None) -> None:
-        """Send a packed command that nobody waits for; `heard` hears its reply.
+    def pipe(self) -> Pipe:
+        """Return the connection to send a command on.
 
         Raises:
-            BackendLostError: the server is not connected; `heard` hears nothing.
+            BackendLostError: the server is not connected.
 
         """
-        self._pipe().tell(command, heard, text)
-
-    def _pipe(self) -> Pipe:
-        """Return the connection to take."""
         pipes = self._pipes
         if not pipes:
             raise BackendLostError(f"Redis at {self._address} is not connected", sent=False)

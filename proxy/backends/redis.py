@@ -121,7 +121,7 @@ class Redis:
         """Send GET, as `execute` does."""
         name = key.encode()
         if self._node is not None:
-            return self._node.submit(_GET % (len(name), name))
+            return self._node.pipe().submit(_GET % (len(name), name))
         return self._routed(("GET", name))
 
     def execute(self, *command: Argument) -> Awaitable[Any]:
@@ -133,7 +133,7 @@ class Redis:
 
         """
         if self._node is not None:
-            return self._node.submit(packed(command))
+            return self._node.pipe().submit(packed(command))
         return self._routed(command)
 
     def evalsha(
@@ -150,7 +150,7 @@ class Redis:
         """Run a script as `evalsha` does; the call is packed already, and `key` its first."""
         if self._node is None:
             return self._run_routed(script, key, call)
-        return self._node.submit(call, text=partial(script.whole, call))
+        return self._node.pipe().submit(call, partial(script.whole, call))
 
     def tell(self, script: Script, key: bytes, call: bytes, heard: Heard) -> None:
         """Run a script as `run` does, though nobody waits for it: `heard` hears what it returns.
@@ -160,7 +160,7 @@ class Redis:
 
         """
         if self._node is not None:
-            self._node.tell(call, heard, partial(script.whole, call))
+            self._node.pipe().tell(call, heard, partial(script.whole, call))
         else:
             self._tasks.start(self._told(script, key, call, heard), "redis script")
 

@@ -10,7 +10,7 @@ to these by a property test. An account is one upstream's; the counts it lacks a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -190,6 +190,63 @@ def settle(account: Account, ending: Ending, rules: Mapping[str, Rule], moment: 
         holding = _held(holding, ending, sent, moment.now)
     if offset is not head.offset or holding is not head.holding:
         head = msgspec.structs.replace(head, offset=offset, holding=holding)
+    return Account(head, counts)
+
+
+def spend_alike(
+    account: Account, order: Order, number: int, rules: Mapping[str, Rule], moment: Moment
+) -> tuple[Account, Booked] | None:
+    """Spend what `number` orders name that differ in nothing but their ids, all of them at once.
+
+    None: one by one, since not all may fit, or one of them must go first. Where all fit together,
+    each fits in its turn: nothing that a spend changes leaves less room than its own cost.
+    """
+    if account.head.holding.refusals > 0:
+        return None
+    counts, booked = dict(account.counts), moment.now + order.within
+    for bucket, cost in order.charges:
+        rule, together = rules[bucket], cost * number
+        count = current(rule, counts.get(bucket), moment)
+        if cost > 0:
+            if not _fits(rule, count, together, moment, urgent=order.urgent):
+                return None
+            count = _put(rule, count, booked, together)
+        counts[bucket] = count
+    return Account(account.head, counts), Booked(booked)
+
+
+def settle_alike(
+    account: Account, endings: Sequence[Ending], rules: Mapping[str, Rule], moment: Moment
+) -> Account | None:
+    """Count exchanges at once that were charged alike, all answered, with no figures told.
+
+    None: one by one, as they were not booked in the same slots, or not all of them is there any
+    more; or as a bucket's level is bounded anew by each.
+    """
+    head, counts = account.head, dict(account.counts)
+    if head.holding.refusals > 0:
+        return None
+    booked_at = [ending.until for ending in endings]
+    earliest, latest = min(booked_at), max(booked_at)
+    for bucket, cost, real in endings[0].charges:
+        rule = rules[bucket]
+        if rule.kind == BUCKET or cost <= 0:
+            return None
+        booked = tallies.slot_at(earliest, rule.slot)
+        if booked != tallies.slot_at(latest, rule.slot):
+            return None
+        count = current(rule, counts.get(bucket), moment)
+        present = tallies.slot_at(moment.now, rule.slot)
+        together, charged = cost * len(endings), max(0.0, real) * len(endings)
+        own = tallies.moved(count.own, booked, together, present, charged)
+        if own is None:
+            return None
+        counts[bucket] = msgspec.structs.replace(count, own=own)
+    offset = head.offset
+    for ending in endings:
+        offset = offsets.refined(offset, ending.date, ending.until - ending.within, moment.now)
+    if offset is not head.offset:
+        head = msgspec.structs.replace(head, offset=offset)
     return Account(head, counts)
 
 

@@ -12,6 +12,8 @@ all is read anew, or the connection was given up.
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
 
 import msgspec
 
@@ -22,7 +24,13 @@ from proxy.core.counts import Count, Moment
 from proxy.core.limits import VERSION, Account, Head
 from proxy.core.rules import Rule
 from proxy.core.shares import Telling
-from proxy.ledger.questions import Question, Result, answered, buckets
+from proxy.ledger.questions import (
+    Question,
+    Result,
+    answers,
+    buckets,
+    joint,
+)
 
 SCHEMA = Schema(
     application_id=0x514C4731,
@@ -48,7 +56,9 @@ _NOTED = 10.0
 
 _SELECT = "SELECT state FROM states WHERE upstream = ? AND bucket = ?"
 _RESTORE = "INSERT OR IGNORE INTO states VALUES (?, ?, ?)"
-_UPSERT = "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
+_UPSERT = "INSERT INTO states VALUES {} ON CONFLICT DO UPDATE SET state = excluded.state"
+_AT_ONCE = 32
+"""States that are written by one statement: each lets go of the interpreter only once."""
 
 _DELETE = "DELETE FROM states WHERE upstream = ? AND bucket = ?"
 _NAMES = "SELECT bucket FROM states WHERE upstream = ? AND bucket != ?"
@@ -100,20 +110,16 @@ class States:
         wall = self._wall()
         reading = self._reading(connection, wall)
         results: list[Result] = [_NOTHING] * len(questions)
-        for upstream, group in _by_upstream(questions).items():
-            named = buckets(questions[index] for index in group)
-            stored = self._load(connection, upstream, named)
+        for upstream, places in _by_upstream(questions).items():
+            group = [questions[place] for place in places]
+            stored = self._load(connection, upstream, buckets(group))
             account, moment = limits.opened(stored, reading, wall)
             if self._better:
-                account = self._recalled(upstream, account, _rules(questions, group), moment)
-            for index in group:
-                account, decision = answered(questions[index], account, moment)
-                offset = account.head.offset
-                if offset is not moment.offset:
-                    moment = Moment(
-                        moment.now, moment.wall, offset, moment.withheld, moment.in_turns
-                    )
-                results[index] = (decision, account, moment)
+                account = self._recalled(upstream, account, joint(group), moment)
+            said = answers(group, account, moment)
+            for place, result in zip(places, said, strict=True):
+                results[place] = result
+            account = said[-1][1]
             self._save(connection, upstream, stored, account)
         return results
 
@@ -204,14 +210,15 @@ class States:
         }
         if changed or after.head.holding != before.head.holding:
             changed[_HEAD] = after.head
-        rows = []
+        rows: list[tuple[str, str, bytes]] = []
         for bucket, state in changed.items():
             packed = _encode(state)
             self._decoded[upstream, bucket] = (packed, state)
             self._current.add((upstream, bucket))
             rows.append((upstream, bucket, packed))
-        if rows:
-            connection.executemany(_UPSERT, rows)
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            connection.execute(_upsert(len(some)), tuple(chain(*some)))
         gone = [(upstream, bucket) for bucket in before.counts if bucket not in after.counts]
         for key in gone:
             self._decoded.pop(key, None)
@@ -224,16 +231,17 @@ class States:
         return tuple(bucket for (bucket,) in rows)
 
 
+@lru_cache(maxsize=_AT_ONCE)
+def _upsert(number: int) -> str:
+    return _UPSERT.format(", ".join(["(?, ?, ?)"] * number))
+
+
 def _by_upstream(questions: Sequence[Question]) -> dict[str, list[int]]:
     """Return where the questions about each upstream stand."""
     groups: dict[str, list[int]] = {}
     for index, question in enumerate(questions):
         groups.setdefault(question.upstream, []).append(index)
     return groups
-
-
-def _rules(questions: Sequence[Question], group: list[int]) -> dict[str, Rule]:
-    return {name: rule for index in group for name, rule in questions[index].rules.items()}
 
 
 def _read(packed: bytes, bucket: str) -> Head | Count:

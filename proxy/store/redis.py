@@ -10,6 +10,7 @@ Rules
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from struct import Struct
 from time import perf_counter
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ _PUT: Final = Script(
     local old = redis.call('GETRANGE', KEYS[1], 0, 8)
     if #old == 9 and string.byte(old) % 128 == string.byte(ARGV[1]) % 128 then
         local stored = struct.unpack('>d', old, 2)
-        if stored > struct.unpack('>d', ARGV[1], 2) and stored <= tonumber(ARGV[3]) then
+        local now = struct.unpack('>d', ARGV[3])
+        if stored > struct.unpack('>d', ARGV[1], 2) and stored <= now then
             return 0
         end
     end
@@ -35,6 +37,7 @@ _PUT: Final = Script(
     """
 )
 _PUT_CALL: Final = _PUT.template(3)
+_time: Final = Struct(">d").pack
 _MOST_KEEP: Final = 10 * 365 * 86400.0
 """Seconds; Redis refuses times to live that overflow."""
 
@@ -114,8 +117,7 @@ class RedisStore:
                 done.set_result(None)
 
         name = (self._prefix + key).encode()
-        milliseconds = b"%d" % max(1, round(min(keep, _MOST_KEEP) * 1000))
-        now = b"%.3f" % self._now()
+        milliseconds, now = b"%d" % max(1, round(min(keep, _MOST_KEEP) * 1000)), _time(self._now())
         figures = (len(milliseconds), milliseconds, len(now), now)
         call = _PUT_CALL % (len(name), name, len(value), value, *figures)
         try:

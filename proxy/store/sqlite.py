@@ -104,6 +104,9 @@ class SqliteStore:
         self._max_size = max_size
         self._now = now
         self._operations = Operations(observe)
+        self._measured: sqlite3.Connection | None = None
+        self._page = 0
+        """Bytes of a page of the file behind that connection."""
         self._on_their_way: dict[str, Entry] = {}
         """Entries that are being put: whoever asks before they are in the file gets them too."""
         self._tasks = Tasks(self._operations.stumbled)
@@ -246,13 +249,22 @@ class SqliteStore:
         """Write rows, and make room for some at a time."""
         for at in range(0, len(puts), _TOGETHER):
             some = [put.row for put in puts[at : at + _TOGETHER]]
-            _make_room(connection, self._max_size - sum([len(row[3]) for row in some]))
+            self._make_room(connection, self._max_size - sum([len(row[3]) for row in some]))
             added = connection.execute(_insert(len(some)), tuple(chain(*some))).rowcount
             if added:
                 connection.execute(_COUNT, (added,))
             if added < len(some):
                 now = self._now()
                 connection.executemany(_UPDATE, [(*row, now) for row in some])
+
+    def _make_room(self, connection: sqlite3.Connection, most: int) -> None:
+        """Evict what ends soonest, while more than `most` bytes are used."""
+        if connection is not self._measured:
+            self._measured, self._page = connection, _pragma(connection, "page_size")
+        for _ in range(_MOST_STEPS):
+            if _pragma(connection, "page_count") * self._page <= most or _used(connection) <= most:
+                return
+            _removed(connection, _SWEEP, (float("inf"), _STEP))
 
     async def _keep_house(self) -> None:
         """Sweep for as long as the store is open."""
@@ -288,19 +300,12 @@ def _standing(connection: sqlite3.Connection) -> tuple[int | None, int | None]:
 
 def _used(connection: sqlite3.Connection) -> int:
     """Return the bytes of the pages that hold something; takes no scan."""
-    count, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((count - free) * size)
+    free = _pragma(connection, "freelist_count")
+    return (_pragma(connection, "page_count") - free) * _pragma(connection, "page_size")
 
 
-def _make_room(connection: sqlite3.Connection, most: int) -> None:
-    """Evict what ends soonest, while more than `most` bytes are used."""
-    for _ in range(_MOST_STEPS):
-        if _used(connection) <= most:
-            return
-        _removed(connection, _SWEEP, (float("inf"), _STEP))
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _removed(connection: sqlite3.Connection, statement: str, arguments: tuple[object, ...]) -> int:
