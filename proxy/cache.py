@@ -55,7 +55,9 @@ class Cache:
 
         `anew`: the store is asked even where the first level has something fresh.
         """
-        entry = await self.read(key, now, anew=anew)
+        entry = None if anew else self._fresh(key, now)
+        if entry is None:
+            entry = await self._looked_up(key)
         if entry is None:
             return ()
         if INDEX not in entry.flags:
@@ -109,11 +111,19 @@ class Cache:
 
     async def read(self, key: str, now: float, *, anew: bool = False) -> Entry | None:
         """Return what is stored under the key itself: an entry, or an index of variants."""
+        entry = None if anew else self._fresh(key, now)
+        return entry if entry is not None else await self._looked_up(key)
+
+    def _fresh(self, key: str, now: float) -> Entry | None:
+        """Return what the first level has, if it is fresh."""
         entry = self._first_level.get(key)
-        if not anew and entry is not None and entry.age(now) < entry.lifetimes.ttl:
-            return entry
+        fresh = entry is not None and entry.age(now) < entry.lifetimes.ttl
+        return entry if fresh else None
+
+    async def _looked_up(self, key: str) -> Entry | None:
+        """Return the fresher of what both levels have."""
         if key in self._forgetting:
-            return entry
+            return self._first_level.get(key)
         # Another process may have stored a newer one since: the fresher of both is the truth.
         forgotten = self._forgotten
         kept = await self._store.get(key)
