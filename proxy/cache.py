@@ -79,12 +79,10 @@ class Cache:
         Return what puts it into the store behind the answer.
         """
         match write:
-            case Put(entry, index):
-                written = self._put(entry, now)
-                indexed = None if index is None else self._put(index, now)
-                return tuple(filter(None, (written, indexed)))
-            case Touch(entry):
-                return tuple(filter(None, (self._put(entry, now),)))
+            case Put(entry, index) if index is not None:
+                return (*self._put(entry, now), *self._put(index, now))
+            case Put(entry) | Touch(entry):
+                return self._put(entry, now)
             case Invalidate():
                 for key in targets:
                     self._forget(key)
@@ -134,14 +132,14 @@ class Cache:
             self._first_level.put(kept)
         return kept
 
-    def _put(self, entry: Entry, now: float) -> "asyncio.Future[None] | None":
+    def _put(self, entry: Entry, now: float) -> tuple["asyncio.Future[None]", ...]:
         there = self._first_level.get(entry.key)
         if there is None or not entry.received_at < there.received_at <= now:
             self._first_level.put(entry)
         keep = entry.lifetimes.usable - entry.age(now)
         if keep <= 0:
-            return None
+            return ()
         writing = self._store.put(entry, keep)
         if isinstance(writing, asyncio.Future):
-            return writing
-        return self._tasks.start(writing, "put")
+            return (writing,)
+        return (self._tasks.start(writing, "put"),)

@@ -124,7 +124,8 @@ class Fetches:
 
     async def fly(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> Landing:
         """Fetch for everyone who waits for `flight`, or take what another process has fetched."""
-        led = await self._leads.lead(flight.key, asked, plan)
+        own = self._leads.unasked(asked, plan)
+        led = own or await self._leads.lead(flight.key, asked, plan)
         match led:
             case Entry():
                 return _followed(asked, led, self._now())
