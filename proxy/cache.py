@@ -55,7 +55,9 @@ class Cache:
 
         `anew`: the store is asked even where the first level has something fresh.
         """
-        entry = await self.read(key, now, anew=anew)
+        entry = None if anew else self._fresh(key, now)
+        if entry is None:
+            entry = await self._looked_up(key)
         if entry is None:
             return ()
         if INDEX not in entry.flags:
@@ -77,12 +79,10 @@ class Cache:
         Return what puts it into the store behind the answer.
         """
         match write:
-            case Put(entry, index):
-                written = self._put(entry, now)
-                indexed = None if index is None else self._put(index, now)
-                return tuple(filter(None, (written, indexed)))
-            case Touch(entry):
-                return tuple(filter(None, (self._put(entry, now),)))
+            case Put(entry, index) if index is not None:
+                return (*self._put(entry, now), *self._put(index, now))
+            case Put(entry) | Touch(entry):
+                return self._put(entry, now)
             case Invalidate():
                 for key in targets:
                     self._forget(key)
@@ -109,11 +109,19 @@ class Cache:
 
     async def read(self, key: str, now: float, *, anew: bool = False) -> Entry | None:
         """Return what is stored under the key itself: an entry, or an index of variants."""
+        entry = None if anew else self._fresh(key, now)
+        return entry if entry is not None else await self._looked_up(key)
+
+    def _fresh(self, key: str, now: float) -> Entry | None:
+        """Return what the first level has, if it is fresh."""
         entry = self._first_level.get(key)
-        if not anew and entry is not None and entry.age(now) < entry.lifetimes.ttl:
-            return entry
+        fresh = entry is not None and entry.age(now) < entry.lifetimes.ttl
+        return entry if fresh else None
+
+    async def _looked_up(self, key: str) -> Entry | None:
+        """Return the fresher of what both levels have."""
         if key in self._forgetting:
-            return entry
+            return self._first_level.get(key)
         # Another process may have stored a newer one since: the fresher of both is the truth.
         forgotten = self._forgotten
         kept = await self._store.get(key)
@@ -124,14 +132,14 @@ class Cache:
             self._first_level.put(kept)
         return kept
 
-    def _put(self, entry: Entry, now: float) -> "asyncio.Future[None] | None":
+    def _put(self, entry: Entry, now: float) -> tuple["asyncio.Future[None]", ...]:
         there = self._first_level.get(entry.key)
         if there is None or not entry.received_at < there.received_at <= now:
             self._first_level.put(entry)
         keep = entry.lifetimes.usable - entry.age(now)
         if keep <= 0:
-            return None
+            return ()
         writing = self._store.put(entry, keep)
         if isinstance(writing, asyncio.Future):
-            return writing
-        return self._tasks.start(writing, "put")
+            return (writing,)
+        return (self._tasks.start(writing, "put"),)

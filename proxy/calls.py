@@ -132,15 +132,12 @@ class Calls:
         parts = self._parts
         began = parts.time()
         decision = await parts.queues.spend(call.bill, call.patience)
-        decided_at = parts.time()
-        if decided_at - began > AT_ONCE:
-            parts.observer.observe_wait(call.bill.upstream, decided_at - began)
+        sent_at = parts.time()
+        if sent_at - began > AT_ONCE:
+            parts.observer.observe_wait(call.bill.upstream, sent_at - began)
         if not isinstance(decision, Granted):
             return decision
-        return await self._exchange(on_sent() or call, decision.receipt, decided_at)
-
-    async def _exchange(self, call: Call, receipt: Receipt, sent_at: float) -> Answered | Failed:
-        parts = self._parts
+        call, receipt = on_sent() or call, decision.receipt
         left = call.deadline - sent_at
         if left <= 0:
             self._settle(receipt, UNSENT)

@@ -124,7 +124,8 @@ class Fetches:
 
     async def fly(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> Landing:
         """Fetch for everyone who waits for `flight`, or take what another process has fetched."""
-        led = await self._leads.lead(flight.key, asked, plan)
+        own = self._leads.unasked(asked, plan)
+        led = own or await self._leads.lead(flight.key, asked, plan)
         match led:
             case Entry():
                 return _followed(asked, led, self._now())
@@ -132,7 +133,9 @@ class Fetches:
                 return self._settled(asked, plan, led)
             case Led():
                 try:
-                    result = await self._call(flight, asked, plan)
+                    result = await self._once(flight, asked, plan)
+                    if self._again(result, asked, plan):
+                        result = await self._once(flight, asked, plan)
                     return self._landed(flight, asked, plan, result, led)
                 except BaseException:
                     led.land(Ending.FAILED)
@@ -152,17 +155,14 @@ class Fetches:
         led.settled(settled.settlement, self._cache.write(settled.settlement.write, self._now()))
         return settled
 
-    async def _call(self, flight: Flight[Landing], asked: Asked, plan: Fetch) -> CallResult:
-        """Call; once more where the connection was lost, nothing else is at hand, and time is."""
-        result = await self._once(flight, asked, plan)
-        if (
+    def _again(self, result: CallResult, asked: Asked, plan: Fetch) -> bool:
+        """Whether the connection was lost, nothing else is at hand, and time is."""
+        return (
             isinstance(result, Failed)
             and result.failure in RETRIED
             and plan.fallback is None
             and self._time() < asked.deadline
-        ):
-            result = await self._once(flight, asked, plan)
-        return result
+        )
 
     def _once(
         self, flight: Flight[Landing], asked: Asked, plan: Fetch

@@ -15,6 +15,7 @@ The interleaving that `leave` and `send` defend against:
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from proxy.deadlines import Deadlines
@@ -62,7 +63,7 @@ class Flight(Generic[Landing]):
             self._left.set()
 
     def wake(self) -> None:
-        """Wake all who wait: it is about to have ended when they come to look."""
+        """Wake all who wait: it has ended."""
         for landed in self.waiting:
             if not landed.done():
                 landed.set_result(None)
@@ -83,7 +84,9 @@ class Flights(Generic[Landing]):
 
     def find(self, key: str) -> Flight[Landing] | None:
         """Return the flight for `key` that is under way."""
-        return self._flights.get(key)
+        flight = self._flights.get(key)
+        ended = flight is not None and flight.task is not None and flight.task.done()
+        return None if ended else flight
 
     def begin(
         self,
@@ -96,7 +99,8 @@ class Flights(Generic[Landing]):
         flight: Flight[Landing] = Flight(key)
         if joinable:
             self._flights[key] = flight
-        flight.task = self._tasks.start(self._fly(flight, fly), f"flight {key}", flight.wake)
+        ended = partial(self._ended, flight)
+        flight.task = self._tasks.start(fly(flight), f"flight {key}", ended)
         return flight
 
     async def wait(
@@ -111,42 +115,26 @@ class Flights(Generic[Landing]):
         if task is None:
             raise RuntimeError("a flight is waited for only once it has begun")
         flight.callers += 1
-        try:
-            if not task.done():
-                await self._landed_or_late(flight, patience)
-            if task.done():
-                return task.result()
-            flight.pinned = flight.pinned or leave_running
-            return None
-        finally:
-            flight.leave()
-            if flight.callers == 0 and not flight.sent and not flight.pinned:
-                self._forget(flight)  # at once: who comes now must not join what is ending
-                task.cancel()
-
-    async def _fly(
-        self,
-        flight: Flight[Landing],
-        fly: Callable[[Flight[Landing]], Coroutine[Any, Any, Landing]],
-    ) -> Landing:
-        try:
-            return await fly(flight)
-        finally:
-            self._forget(flight)
-            flight.wake()
-
-    async def _landed_or_late(self, flight: Flight[Landing], patience: float) -> None:
-        """Return when a flight has ended, or after so many seconds; leaving lets it alone."""
         landed: asyncio.Future[None] = self._loop.create_future()
         flight.waiting[landed] = None
         self._deadlines.set(landed, self._loop.time() + patience)
         try:
-            await landed
+            if not task.done():
+                await landed
         except TimeoutError:
-            return
+            flight.pinned = flight.pinned or leave_running
         finally:
             self._deadlines.clear(landed)
             del flight.waiting[landed]
+            flight.leave()
+            if flight.callers == 0 and not flight.sent and not flight.pinned:
+                self._forget(flight)  # at once: who comes now must not join what is ending
+                task.cancel()
+        return task.result() if task.done() else None
+
+    def _ended(self, flight: Flight[Landing]) -> None:
+        self._forget(flight)
+        flight.wake()
 
     def _forget(self, flight: Flight[Landing]) -> None:
         if self._flights.get(flight.key) is flight:

@@ -141,8 +141,11 @@ class Flow:
         problem_met = self._refusal(ask)
         if problem_met is not None:
             answer = self._parts.accounts.problem(ask, problem_met)
-        else:
-            answer = await self._composed(ask) or await self._answer(ask, body)
+        elif (composed := composition(ask, self.routes)) is None:
+            answer = await self._answer(ask, body)
+        else:  # a list: from its members, unless they make none
+            listed = await composed.answer(lambda member: self._answer(member, None))
+            answer = listed or await self._answer(ask, body)
         return self._observed(ask, answer, began)
 
     def _refusal(self, ask: Asked) -> Problem | None:
@@ -160,13 +163,6 @@ class Flow:
             if brought:
                 return refusals.client_key_refused(upstream, tuple(name for name, _ in brought))
         return None
-
-    async def _composed(self, ask: Asked) -> Answer | None:
-        """Answer a list from its members; None: it is none, or they make none."""
-        composed = composition(ask, self.routes)
-        if composed is None:
-            return None
-        return await composed.answer(lambda member: self._answer(member, None))
 
     async def _answer(
         self, ask: Asked, body: AsyncIterator[bytes] | None, *, alone: bool = False
@@ -192,10 +188,10 @@ class Flow:
                 await self._refresh_behind(ask, Fetch(validators, stored, forward_reason="stale"))
                 return accounts.entry(ask, entry, Verdict.STALE, now, detail=detail)
             case Fetch():
-                longer = None if alone else await self._from_longer(ask)
-                if longer is not None:
-                    return longer
-                return await self._fetch(ask, replace(plan, joinable=plan.joinable and not alone))
+                held = endpoint.contains is not None and not alone
+                longer = await self._from_longer(ask) if held else None
+                plan = replace(plan, joinable=False) if alone else plan
+                return longer or await self._fetch(ask, plan)
             case Forward():
                 return await self._forward(ask, plan, body)
             case Refuse():
@@ -274,8 +270,10 @@ class Flow:
                 return self._overloaded(ask, plan, landing)
             case Arriving():
                 return await self._arrived(ask, plan, landing, joined=joined)
+            case Settled() if joined:
+                return await self._joined(ask, plan, landing)
             case Settled():
-                return await self._landed(ask, plan, landing, joined=joined)
+                return self._settled(ask, plan, landing.settlement, landing, joined=False)
             case _:
                 assert_never(landing)
 
@@ -292,14 +290,12 @@ class Flow:
         head = landing.answered.with_fields(settlement.reply.fields)
         return self._parts.accounts.arriving(ask, plan, head, landing.arrival, joined=joined)
 
-    async def _landed(self, ask: Asked, plan: Fetch, landing: Settled, *, joined: bool) -> Answer:
-        """Answer one of those who waited for a flight with what the landing means to it."""
-        settlement: Settlement | None = landing.settlement
-        if joined:
-            settlement = self._parts.fetches.shared(ask, plan, landing)
+    async def _joined(self, ask: Asked, plan: Fetch, landing: Settled) -> Answer:
+        """Answer one who joined a flight with what the landing means to it."""
+        settlement = self._parts.fetches.shared(ask, plan, landing)
         if settlement is None:  # stored: another's variant, so that it is known what it varies by
             return await self._answer(ask, None, alone=not landing.settlement.shareable)
-        return self._settled(ask, plan, settlement, landing, joined=joined)
+        return self._settled(ask, plan, settlement, landing, joined=True)
 
     def _settled(
         self, ask: Asked, plan: Fetch, settlement: Settlement, landing: Settled, *, joined: bool

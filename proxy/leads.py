@@ -27,6 +27,7 @@ from proxy.core.model import (
     Touch,
     Verdict,
 )
+from proxy.fleet.alone import Alone
 from proxy.ports import Fleet, Lead
 
 MOST: Final = 2
@@ -90,14 +91,19 @@ class Leads:
     ) -> None:
         """Take the fleet, the cache that it shares, and the clocks of durations and of entries."""
         self._fleet = fleet
+        self._alone = isinstance(fleet, Alone)
         self._cache = cache
         self._time = time
         self._now = now
 
+    def unasked(self, ask: Asked, plan: Fetch) -> Led | None:
+        """Return the lead where nobody else could have it; None: it must be asked for."""
+        if self._alone or not plan.joinable or not ask.key:
+            return Led(None)
+        return None
+
     async def lead(self, key: str, ask: Asked, plan: Fetch) -> Led | Entry | Failed:
         """Return the lead, or what another's flight has stored, or that this came too late."""
-        if not plan.joinable or not ask.key:
-            return Led(None)
         known = _newest(plan.stored)
         until = asyncio.get_running_loop().time() + max(0.0, ask.deadline - self._time())
         in_vain = rounds = 0

@@ -167,7 +167,8 @@ class Queues:
         self._contention.ask(bill, who, level)
         line = self._lines.get(_line_of(bill)) if self._lines else None
         if line is None or not len(line.waiting) or bill.urgent:
-            decision = await self._decide(bill, who, level)
+            kept = self._contention.withheld(bill, who, level)
+            decision = kept or self._heard(await self._ledger.spend(bill), bill, who, level)
             if isinstance(decision, Granted):
                 self._contention.grant(bill, who, level)
                 return decision
@@ -181,12 +182,10 @@ class Queues:
             self._contention.miss(bill, who, level)
         return result
 
-    async def _decide(self, bill: Bill, client: Client, priority: int) -> Granted | Denied:
-        """Ask the ledger, unless all that there may be is kept for others."""
-        withheld = self._contention.withheld(bill, client, priority)
-        if withheld is not None:
-            return withheld
-        decision = await self._ledger.spend(bill)
+    def _heard(
+        self, decision: Granted | Denied, bill: Bill, client: Client, priority: int
+    ) -> Granted | Denied:
+        """Return what the ledger said, having noted a denial."""
         if isinstance(decision, Denied):
             self._contention.denied(bill, decision, client, priority)
         return decision
@@ -263,7 +262,9 @@ class Queues:
             while (head := line.waiting.head(self._time())) is not None:
                 line.changed.clear()
                 place = line.places[head]
-                decision = await self._decide(place.bill, head.client, head.priority)
+                bill, who, level = place.bill, head.client, head.priority
+                kept = self._contention.withheld(bill, who, level)
+                decision = kept or self._heard(await self._ledger.spend(bill), bill, who, level)
                 if isinstance(decision, Granted):
                     await self._give(line, place, decision)
                 elif is_own(decision.limit):
