@@ -10,7 +10,8 @@ same machine spends a tenth less on an answer that was sent from a file, at 16 K
 - They are few, and counted in the first level's bound.
 - What waits in the transport goes first: where anything does, the transport gets this answer too,
   and what did not go out at once of one that was sent from its file.
-- Plain TCP only, and Linux; where the system refuses a file, no further one is asked for.
+- Plain TCP only, and Linux. Where the system refuses a file, or the first level has no room for it
+  beside its entry, no further one is made.
 """
 
 import asyncio
@@ -129,6 +130,8 @@ class MemoryFiles:
             return None
         self._files[row] = file
         self._count(file.held)
+        if row not in self._files:  # room was made for it by evicting what it was made of
+            self._most = 0
         while len(self._files) > self._most or self._bytes > self._most_bytes:
             self.close(next(iter(self._files)))
         return self._files.get(row)

@@ -22,6 +22,7 @@ from proxy.http.connection import Connection
 from proxy.http.listeners import Address, open_socket, serve_on, tls_context
 from proxy.http.memory_files import LEAST, OFTEN, MemoryFiles
 from proxy.http.rows import Alike, Row
+from proxy.store.memory import Memory
 from tests.http.conftest import KnownHit, Standing, standing, until
 from tests.http.known_hits import GET, entry, hit
 from tests.http.test_accelerator_exchanges import BURSTS, LONG, Pipe, played
@@ -393,6 +394,34 @@ def test_files_are_bounded_in_bytes() -> None:
     assert not files.send(ends, row)
     assert (len(files), shelf.held) == (0, 0)
     ends.close()
+
+
+def test_where_the_first_level_has_no_room_no_further_one_is_made() -> None:
+    """Else what is asked for most would be evicted again and again, to send it faster."""
+    files, _, [a, b], ends = made(2)
+    files._hold = lambda size: files.close(a) if size > 0 else None  # its entry goes, and it hears
+    assert not files.send(ends, a)
+    assert not files.send(ends, b)
+    assert (len(files), files._bytes, ends.heard()) == (0, 0, b"")
+    ends.close()
+
+
+async def test_a_first_level_that_is_full_makes_room(sent: Sent) -> None:
+    """Files go with their entries: their bytes are counted where those of the entries are."""
+    level = Memory(12 * LARGE)
+    async with standing(accelerate=True, forms=level) as house:
+        known = knows(house, number=8)
+        files = at_once(house)
+        for name, each in zip(b"abcdefgh", known, strict=True):
+            level.put(each.entry)
+            each.entry = level.get(each.entry.key) or each.entry
+            each.answer = hit(each.entry).answer
+            assert await asks(house, 5, GET % (b"/%c" % name, b"")) == {each.entry.body}
+            figures = level.figures()
+            assert figures.bytes <= figures.limit
+        assert sent.asked
+        level.clear()
+        assert len(files) == 0
 
 
 def test_what_waits_in_the_transport_is_not_overtaken() -> None:
