@@ -24,6 +24,25 @@ end
 """
 """One target, and a field of the head that is new each time."""
 
+PACED = """
+function delay()
+  return math.random(1, 3)
+end
+"""
+"""Each connection rests two milliseconds on average before it asks: all who are compared are asked
+alike, and less than they could answer."""
+
+_TIMES = """
+function done(summary, latency, requests)
+  io.write("ran ", summary.duration, " us\\n")
+  for at = 1, #latency do
+    local value, count = latency(at)
+    io.write("met ", value, " ", count, "\\n")
+  end
+end
+"""
+"""Prints how often each time was met, as wrk has corrected it."""
+
 _TARGETS = """
 local before, after
 local n = %(first)d
@@ -71,6 +90,9 @@ class Load:
     """Seconds of CPU that the server used for each request; 0: it was not asked."""
     busy: float = 0.0
     """Share of its core that the load generator itself used."""
+    p99_met: float = 0.0
+    """Milliseconds that one in a hundred answers took. wrk's own `p99` weighs time: an answer that
+    was stalled counts as often as others could have come meanwhile, whoever stalled it."""
 
 
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -91,19 +113,21 @@ def wrk(
     before = cpu_seconds(served.pid) if served is not None else 0.0
     own = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        if script:
-            file.write(script)
-            file.flush()
-            command += ["-s", file.name]
+        file.write(script + _TIMES)
+        file.flush()
         said = subprocess.run(
-            pinned(LOAD_CPU, [*command, url]), capture_output=True, text=True, check=True
+            pinned(LOAD_CPU, [*command, "-s", file.name, url]),
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = cpu_seconds(served.pid) - before if served is not None else 0.0
-    return _read(said, spent, used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime)
+    busy = used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime
+    return _read(said, connections, spent, busy)
 
 
-def _read(said: str, spent: float, own: float) -> Load:
+def _read(said: str, connections: int, spent: float, own: float) -> Load:
     number, lasted = _found(r"(\d+) requests in ([\d.]+)s", said, ("0", "1"))
     requests = int(number)
     times = {
@@ -120,7 +144,29 @@ def _read(said: str, spent: float, own: float) -> Load:
         requests,
         spent / requests if requests else 0.0,
         own / float(lasted),
+        _p99_met(said, requests, connections),
     )
+
+
+def _p99_met(said: str, requests: int, connections: int) -> float:
+    """Return what one in a hundred answers took, in milliseconds, without wrk's correction.
+
+    For each time of twice the usual interval or more wrk counts as well that time less one
+    interval, less two, and so on down to one: from the longest on, that is taken away again.
+    """
+    (ran,) = _found(r"ran ([\d.]+) us", said, ("0",))
+    usual = int(float(ran)) // max(1, requests // connections)
+    met = {int(float(at)): int(times) for at, times in re.findall(r"met ([\d.]+) (\d+)", said)}
+    for at in sorted(met, reverse=True):
+        if at >= 2 * usual > 0:
+            for added in range(at - usual, usual, -usual):
+                met[added] -= met[at]
+    left = sum(met.values()) * 0.99
+    for at in sorted(met):
+        left -= met[at]
+        if left <= 0:
+            return at / 1000
+    return 0.0
 
 
 def _found(pattern: str, said: str, default: tuple[str, ...]) -> tuple[str, ...]:

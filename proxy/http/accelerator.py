@@ -33,6 +33,7 @@ from proxy.core.model import Request
 from proxy.forms import Forms
 from proxy.http import learnable
 from proxy.http.learnable import LONGEST_HEAD, wants_gzip
+from proxy.http.memory_files import MemoryFiles
 from proxy.http.rows import Alike, Handle, Key, PassingRows, Row
 
 MOST_AT_ONCE: Final = 32
@@ -127,6 +128,8 @@ class Accelerator:
         self._classes: OrderedDict[tuple[object, ...], Alike] = OrderedDict()
         self._rows: OrderedDict[Key, Row] = OrderedDict()
         self._passing = PassingRows()
+        self.files = MemoryFiles(forms.hold)
+        """From which large answers are sent; those of rows only that the first level holds."""
         self._noted: set[int] = set()
         self._noted_before: set[int] = set()
         self._notes = 0
@@ -234,6 +237,7 @@ class Accelerator:
         if made is None:
             return False
         row.answer, (row.head, row.body) = answer, made
+        self.files.close(row)
         return True
 
     # ── learning ──
@@ -326,4 +330,5 @@ class Accelerator:
             del self._rows[row.key]
         self._tell(row)
         row.holds = -1
+        self.files.close(row)
         self._forms.drop(row.handle.entry, row)

@@ -228,10 +228,12 @@ class Connection(OpenHandler):
         parts, taken, number = accelerator.answer(self.port, self.peer, data)
         if number:
             self._unknown = 0
-            self.write_all(parts)
+            row = accelerator.last if number == 1 else None
+            if row is None or not self._sent_from_file(accelerator, row):
+                self.write_all(parts)
             self.count_answered(number, parsed=False)
-            alone = number == 1 and taken == len(data)
-            self._last, self._row = (data, accelerator.last) if alone else (b"", None)
+            alone = row is not None and taken == len(data)
+            self._last, self._row = (data, row) if alone else (b"", None)
         elif accelerator.familiar:
             self._unknown = 0
             if accelerator.passing is not None and data.find(HEAD_END) == len(data) - len(HEAD_END):
@@ -266,10 +268,17 @@ class Connection(OpenHandler):
             return False
         if not transport.is_closing() and len(row.body) <= COPIED:
             transport.write(row.head + row.body)
-        elif not transport.is_closing():
-            transport.writelines((row.head, row.body))
+        elif not self._sent_from_file(accelerator, row):
+            self.write_all((row.head, row.body))
         self.count_answered(1, parsed=False)
         return True
+
+    def _sent_from_file(self, accelerator: Accelerator, row: Row) -> bool:
+        """Send a large answer that is given often without copying it; False: nothing was sent."""
+        transport = self.transport
+        if self.secure or transport is None or transport.is_closing():
+            return False
+        return accelerator.files.send(transport, row)
 
     def _feed(self, data: bytes, *, parked: bool) -> None:
         """Parse; answer at once what can be, and give aiohttp's loop what can not."""

@@ -118,6 +118,8 @@ class Front:
         self.gather()
         self._server.pre_shutdown()
         await self._server.shutdown(grace)
+        if self._accelerator is not None:
+            self._accelerator.files.clear()
 
     # ── for connections: the short ways ──
 

@@ -49,6 +49,7 @@ class Row:
         "_forget",
         "answer",
         "body",
+        "filed",
         "handle",
         "head",
         "holds",
@@ -71,6 +72,8 @@ class Row:
         self.handle = handle
         self.answer = answer
         self.head, self.body = made
+        self.filed = b""
+        """The head that a file was made of, if any (`memory_files`)."""
         self.times = 0
         """Hits that nobody has been told of."""
         self.holds = -1

@@ -24,9 +24,9 @@ LONG = int(os.environ.get("QUOTA_PROXY_LONG") or 0)
 class World:
     """What a provider's answers depend on, moved by the test: two of these move alike."""
 
-    def __init__(self, house: Standing) -> None:
+    def __init__(self, house: Standing, size: int = 40) -> None:
         self.house = house
-        self.entries = {name: entry(name, name.encode() * 40) for name in ("a", "b")}
+        self.entries = {name: entry(name, name.encode() * size) for name in ("a", "b")}
         self.hits = {name: hit(each, until=math.inf) for name, each in self.entries.items()}
         self.age = 1.0
         self.fresh = True
@@ -110,6 +110,7 @@ _MOVE = st.sampled_from(["tick", "expire", "store", "none", "none"])
 _CUTS = st.lists(st.tuples(st.booleans(), st.integers(0, 400)), max_size=4)
 _BURST = st.tuples(_MOVE, st.lists(_MESSAGE, min_size=1, max_size=4), st.none() | _CUTS)
 """What happens first, what is sent then, and where that is cut; None: between the messages."""
+BURSTS = st.lists(_BURST, min_size=1, max_size=9)
 
 
 def pieces(data: bytes, cuts: list[tuple[bool, int]]) -> list[bytes]:
@@ -166,15 +167,18 @@ async def turns(number: int, done: Callable[[], bool] = lambda: False) -> None:
         await asyncio.sleep(0)
 
 
-async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
+async def played(
+    bursts: list[Any], *, accelerate: bool, size: int = 40, kind: type[Pipe] = Pipe
+) -> bytes:
     """Return what a client hears that sends these bursts, each cut where it says.
 
     It stops when the proxy has ended the connection: what is sent after that is for nobody.
+    `size` is that of the bodies, `kind` what the connection goes over.
     """
     async with standing(accelerate=accelerate) as house:
-        world = World(house)
+        world = World(house, size)
         connection = house.front.accept()
-        pipe = Pipe(connection)
+        pipe = kind(connection)
         connection.connection_made(pipe)
         await turns(5)
 
@@ -202,7 +206,7 @@ async def played(bursts: list[Any], *, accelerate: bool) -> bytes:
 
 
 @settings(max_examples=5000 if LONG else 200)
-@given(st.lists(_BURST, min_size=1, max_size=9))
+@given(BURSTS)
 def test_with_and_without_every_exchange_is_the_same(bursts: list[Any]) -> None:
     """Pipelined, split, joined, expired, replaced, POST after GET, garbage: byte for byte."""
 
