@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.ledger.wire import PARTS
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "proxy").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
@@ -94,6 +96,15 @@ def test_every_test_states_its_fact(path: Path) -> None:
     ]
 
     assert without == []
+
+
+def test_scripts_are_small_and_all_in_use() -> None:
+    """No part of the ledger's script has more than 400 lines, and none lies there unused."""
+    parts = {path.stem: path for path in (ROOT / "proxy").rglob("*.lua")}
+
+    assert set(PARTS) == set(parts)
+    for path in parts.values():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
 def test_nothing_imports_upwards() -> None:

@@ -1,7 +1,7 @@
-"""How questions and answers travel to the Lua script and back; see the head of `spend.lua`."""
+"""How questions and answers travel to the Lua script and back; see `script/batch.lua`."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, assert_never
+from typing import Any, Final, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -12,7 +12,18 @@ from proxy.core.limits import Account, Booked, Decision, Head, Held, Short
 from proxy.core.rules import Rule
 from proxy.ledger.questions import Adjust, Look, Part, Prune, Question, Settle, Spend, Tell
 
-SCRIPT = Script(Path(__file__).with_name("spend.lua").read_text(encoding="utf-8"))
+PARTS: Final = (
+    "rules", "tallies", "counts", "windows", "buckets", "reports", "offsets", "holds", "limits",
+    "spenders", "batch",
+)  # fmt: skip
+"""What the script is made of, in the order in which each needs those before it."""
+
+SCRIPT = Script(
+    "\n".join(
+        Path(__file__).with_name("script").joinpath(f"{part}.lua").read_text(encoding="utf-8")
+        for part in PARTS
+    )
+)
 
 _encode = msgspec.msgpack.Encoder().encode
 
