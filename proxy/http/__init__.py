@@ -9,7 +9,8 @@ heads          heads in bytes
 renderings     what an answer with a whole body looks like, less what changes by the second
 
 front          the traffic listener: bytes to requests, answers to bytes
-connection     one client's connection; patience: how long it waits; senders: who is at its end
+connection     one client's connection; patience: how long it waits; senders: who is at its end;
+               reception: what it needs of the front
 bodies         a request's body; answers: an answer on its way to the client
 accelerator    known heads, answered before anything is parsed; rows: what they are answered from
 memory_files   large answers that are given often, sent by the system without copying them

@@ -3,7 +3,7 @@
 aiohttp parses heads, keeps connections alive and closes them. A head without a body that comes to
 an idle connection is answered at once where that can be, else in a turn: a task of its own, during
 which whatever else comes is held. What has a body, ends its connection or is of HTTP/1.0
-goes to aiohttp's loop, which queues and drains it. All meet in `Desk.handle`.
+goes to aiohttp's loop, which queues and drains it. All meet in `Reception.handle`.
 
 - A head that has begun must end within `head_timeout` and within `max_head` bytes.
 - Writing waits while the client does not read; one that reads nothing at all is cut off.
@@ -12,7 +12,6 @@ goes to aiohttp's loop, which queues and drains it. All meet in `Desk.handle`.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from aiohttp import EMPTY_PAYLOAD, StreamReader
 from aiohttp.http import StreamWriter
@@ -23,8 +22,9 @@ from proxy.answer import Problem
 from proxy.http.accelerator import Accelerator
 from proxy.http.head_problems import MAX_FIELD, MAX_FIELDS, MAX_TARGET, own_problem, parse_problem
 from proxy.http.inbound import CLOSE, Finished, Inbound
-from proxy.http.patience import Patience, Watch
+from proxy.http.patience import Watch
 from proxy.http.private_names import SHORT, OpenHandler
+from proxy.http.reception import Reception
 from proxy.http.rows import Row
 from proxy.http.senders import Sender
 
@@ -37,46 +37,16 @@ COPIED = 8 * 1024
 """Bytes up to which a body is copied into one buffer with its head: beyond, the system gathers."""
 
 
-class Desk(Protocol):
-    """What a connection needs of the front."""
-
-    patience: Patience
-
-    def admit(self, connection: "Connection") -> bool:
-        """Return whether there is room for one more connection."""
-        ...
-
-    def accelerator(self) -> Accelerator | None:
-        """Return what knows heads, in the state of now; None: there is none."""
-        ...
-
-    def at_once(self, inbound: Inbound, head: bytes | None) -> bool:
-        """Answer what takes a turn, if that takes no waiting; `head` is all of its head."""
-        ...
-
-    async def handle(self, inbound: Inbound) -> Finished:
-        """Answer a request, waiting for whatever that needs."""
-        ...
-
-    async def look_up(self, connection: "Connection", row: Row) -> bool:
-        """Answer a known head whose entry only the store has; False: it is not known any more."""
-        ...
-
-    def refuse(self, connection: "Connection", problem: Problem) -> None:
-        """Write a problem to a connection that is about to be closed."""
-        ...
-
-
 class Connection(OpenHandler):
     """One client's connection."""
 
     __slots__ = (
         "_between",
-        "_desk",
         "_head_clock",
         "_head_size",
         "_held",
         "_last",
+        "_reception",
         "_row",
         "_turn",
         "_unknown",
@@ -88,9 +58,9 @@ class Connection(OpenHandler):
         "settled",
     )
 
-    def __init__(self, manager: object, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, manager: object, front: Reception, loop: asyncio.AbstractEventLoop) -> None:
         """Take aiohttp's server, and the front that answers."""
-        patience = desk.patience
+        patience = front.patience
         super().__init__(
             manager,  # type: ignore[arg-type]  # a web.Server, which knows its own kind only
             loop=loop,
@@ -102,7 +72,7 @@ class Connection(OpenHandler):
             lingering_time=patience.lingering,
             auto_decompress=False,
         )
-        self._desk = desk
+        self._reception = front
         self._head_clock: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._between = SHORT
@@ -137,7 +107,7 @@ class Connection(OpenHandler):
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self.port = local[1] if isinstance(local, tuple) else 0
         self.secure = transport.get_extra_info("sslcontext") is not None
-        if not self._desk.admit(self):
+        if not self._reception.admit(self):
             self._refuse(own_problem(503, "Overloaded", "There are too many connections."))
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -222,7 +192,7 @@ class Connection(OpenHandler):
 
     def _accelerated(self, data: bytes) -> int:
         """Answer what the accelerator knows; return how many bytes that took."""
-        accelerator = self._desk.accelerator()
+        accelerator = self._reception.accelerator()
         if accelerator is None:
             return 0
         parts, taken, number = accelerator.answer(self.port, self.peer, data)
@@ -244,7 +214,7 @@ class Connection(OpenHandler):
     async def _look_up(self, row: Row, data: bytes) -> None:
         """Answer a known head from the store, or, if it is not known any more, as any other."""
         try:
-            answered = await self._desk.look_up(self, row)
+            answered = await self._reception.look_up(self, row)
         finally:
             self._turn = None
         if not self.awaits_head():
@@ -261,7 +231,7 @@ class Connection(OpenHandler):
 
     def _repeated(self) -> bool:
         """Answer the very bytes that came last, as they were answered then, if that still holds."""
-        accelerator, row, transport = self._desk.accelerator(), self._row, self.transport
+        accelerator, row, transport = self._reception.accelerator(), self._row, self.transport
         if accelerator is None or row is None or transport is None or not self.is_parked():
             return False
         if not accelerator.repeat(row):
@@ -297,7 +267,7 @@ class Connection(OpenHandler):
             inbound = Inbound(parsed[0][0], EMPTY_PAYLOAD, self)
             if inbound.takes_a_turn:
                 learns = self._unknown < GIVEN_UP or self._unknown % GIVEN_UP <= 1
-                answered = self._desk.at_once(inbound, data if whole and learns else None)
+                answered = self._reception.at_once(inbound, data if whole and learns else None)
                 self.count_answered(1, parsed=True)
                 self._between = True
                 if not answered:
@@ -311,7 +281,7 @@ class Connection(OpenHandler):
         """Answer one request; then go on with what came meanwhile, or close."""
         finished = CLOSE
         try:
-            finished = await self._desk.handle(inbound)
+            finished = await self._reception.handle(inbound)
         finally:
             self._turn = None
             if finished.keep_alive and self.awaits_head():
@@ -325,8 +295,8 @@ class Connection(OpenHandler):
         if not self._between and self.awaits_head() and data.strip(b"\r\n"):
             self._head_size += len(data)
             if self._head_clock is None:
-                self._head_clock = self._loop.call_later(self._desk.patience.head, self._late)
-            if self._head_size > self._desk.patience.max_head:
+                self._head_clock = self._loop.call_later(self._reception.patience.head, self._late)
+            if self._head_size > self._reception.patience.max_head:
                 self._refuse(own_problem(431, "Request Header Fields Too Large", "The head is."))
         elif self._head_clock is not None:
             self._stop_head_clock()
@@ -340,7 +310,7 @@ class Connection(OpenHandler):
     ) -> Finished:
         """Answer what is not HTTP, and close: where the next request begins is not known."""
         del request, message
-        self._desk.refuse(self, parse_problem(status, exc))
+        self._reception.refuse(self, parse_problem(status, exc))
         return CLOSE
 
     def abort(self) -> None:
@@ -378,7 +348,7 @@ class Connection(OpenHandler):
         transport = self.transport
         if transport is None:
             return False
-        watch = Watch(transport, self._desk.patience.sending, self._loop)
+        watch = Watch(transport, self._reception.patience.sending, self._loop)
         try:
             await StreamWriter(self, self._loop).drain()
         except ConnectionError:
@@ -392,7 +362,7 @@ class Connection(OpenHandler):
         self._refuse(own_problem(408, "Request Timeout", "The head of the request did not end."))
 
     def _refuse(self, problem: Problem) -> None:
-        self._desk.refuse(self, problem)
+        self._reception.refuse(self, problem)
         self.force_close()
 
     def _stop_head_clock(self) -> None:
