@@ -5,7 +5,7 @@ Until it is *sent* it lives for its callers, and the last one to leave takes it 
 it is paid for, so it lands and is stored whoever has gone. A landing is told to those who waited
 and to nobody later: who comes after it looks into the cache, or begins a flight of its own.
 
-The interleaving that `leave` and `send` defend against:
+The interleaving that `wait` and `mark_sent` defend against:
     1. the last caller leaves a flight that waits for quota;
     2. in the same tick the quota is granted, and the flight is about to send;
     3. cancelled now, it would lose the grant.
@@ -15,7 +15,6 @@ The interleaving that `leave` and `send` defend against:
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from proxy.deadlines import Deadlines
@@ -28,10 +27,22 @@ Landing = TypeVar("Landing")
 class Flight(Generic[Landing]):
     """A fetch under way."""
 
-    __slots__ = ("_left", "callers", "key", "pinned", "sent", "task", "urgency", "waiting")
+    __slots__ = (
+        "_joinable",
+        "_left",
+        "callers",
+        "key",
+        "pinned",
+        "sent",
+        "task",
+        "urgency",
+        "waiting",
+    )
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, joinable: dict[str, "Flight[Landing]"]) -> None:
+        """Take its key, and where those stand that may be joined."""
         self.key = key
+        self._joinable = joinable
         self.callers = 0
         """How many wait for it now."""
         self.sent = False
@@ -62,8 +73,14 @@ class Flight(Generic[Landing]):
         if self.callers == 0 and self._left is not None:
             self._left.set()
 
-    def wake(self) -> None:
+    def forget(self) -> None:
+        """Let nobody join it any more."""
+        if self._joinable.get(self.key) is self:
+            del self._joinable[self.key]
+
+    def end(self) -> None:
         """Wake all who wait: it has ended."""
+        self.forget()
         for landed in self.waiting:
             if not landed.done():
                 landed.set_result(None)
@@ -96,11 +113,10 @@ class Flights(Generic[Landing]):
         joinable: bool = True,
     ) -> Flight[Landing]:
         """Begin a flight; where it is joinable, the caller has looked that there is none."""
-        flight: Flight[Landing] = Flight(key)
+        flight = Flight(key, self._flights)
         if joinable:
             self._flights[key] = flight
-        ended = partial(self._ended, flight)
-        flight.task = self._tasks.start(fly(flight), f"flight {key}", ended)
+        flight.task = self._tasks.start(fly(flight), f"flight {key}", flight.end)
         return flight
 
     async def wait(
@@ -128,14 +144,6 @@ class Flights(Generic[Landing]):
             del flight.waiting[landed]
             flight.leave()
             if flight.callers == 0 and not flight.sent and not flight.pinned:
-                self._forget(flight)  # at once: who comes now must not join what is ending
+                flight.forget()  # at once: who comes now must not join what is ending
                 task.cancel()
         return task.result() if task.done() else None
-
-    def _ended(self, flight: Flight[Landing]) -> None:
-        self._forget(flight)
-        flight.wake()
-
-    def _forget(self, flight: Flight[Landing]) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]

@@ -109,6 +109,38 @@ async def test_failure_is_not_remembered(flights: Flights[str]) -> None:
     assert await later == "landed"
 
 
+async def test_nobody_joins_what_has_landed(flights: Flights[str]) -> None:
+    """1. a flight lands; 2. in the same turn, before it is told, another asks for the key."""
+    fetch, fresh = Fetch(), Fetch()
+    caller = join(flights, fetch)
+    fetch.granted.set()
+    fetch.answered.set()
+    flight = flights.find("key")
+    assert flight is not None
+    while flight.task is None or not flight.task.done():  # noqa: ASYNC110 - to the very turn
+        await asyncio.sleep(0)
+    later = join(flights, fresh)
+    fresh.granted.set()
+    fresh.answered.set()
+
+    assert ["landed", "landed"] == await asyncio.gather(caller, later)
+    assert fresh.begun == 1
+    assert len(flights) == 0
+
+
+async def test_a_flight_that_never_began_leaves_nobody_waiting() -> None:
+    """1. who begins it waits for it; 2. it is cancelled before its first turn."""
+    tasks = Tasks(lambda *_: None)
+    flights: Flights[str] = Flights(tasks)
+    asyncio.get_running_loop().call_soon(lambda: [each.cancel() for each in tasks._running])
+    flight = flights.begin("key", Fetch())
+
+    with pytest.raises(asyncio.CancelledError):
+        await flights.wait(flight, 60.0)
+
+    assert len(flights) == 0
+
+
 async def test_lost_patience_can_leave_it_running(flights: Flights[str]) -> None:
     """Who is served something stale instead may leave the fetch to go on behind it."""
     fetch = Fetch()
