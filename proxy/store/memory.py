@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from sys import getsizeof
 from typing import Any, Final, TypeVar
 
-from msgspec.structs import replace
-
 from proxy.changes import Changes
 from proxy.core.fields import Fields
 from proxy.core.model import Entry, Lifetimes
@@ -65,6 +63,7 @@ class _Place:
 
 
 _EMPTY: Final = Entry("", 0, "", (), b"", "", 0.0, 0.0, 0.0, Lifetimes(0.0))
+_NO_FLAGS: Final[frozenset[str]] = frozenset()
 _PAIR: Final = getsizeof((None, None))
 _OBJECTS: Final = sum(map(getsizeof, (_EMPTY, _Place(_EMPTY, 0)))) + _ROW + _TIMES + _BODY
 """Bytes that Python takes for an entry beside its texts: itself, its place, its row, its times."""
@@ -187,20 +186,33 @@ class Memory:
     def _compact(self, entry: Entry) -> tuple[Entry, int]:
         """Return the entry with what others have too shared with them, and its bytes."""
         fields, size = self._lines(entry.fields)
-        request_fields, more = self._lines(entry.request_fields)
-        for rare in (entry.lifetimes, entry.tags, entry.flags):
-            if rare not in self._shared:
-                size += getsizeof(rare) + 2 * _TUPLE
-        compact = replace(
-            entry,
-            reason=self._share(entry.reason),
-            fields=fields,
-            lifetimes=self._share(entry.lifetimes),
-            request_fields=request_fields,
-            tags=self._share(entry.tags),
-            flags=self._share(entry.flags),
+        request_fields, tags, flags = entry.request_fields, entry.tags, entry.flags
+        if request_fields:
+            request_fields, more = self._lines(request_fields)
+            size += more
+        lifetimes = self._shared.get(entry.lifetimes)
+        if lifetimes is None:
+            size += _rare(entry.lifetimes)
+            lifetimes = self._share(entry.lifetimes)
+        for rare in (tags, flags):
+            if rare and rare not in self._shared:
+                size += _rare(rare)
+        compact = Entry(
+            entry.key,
+            entry.status,
+            self._shared.get(entry.reason) or self._share(entry.reason),
+            fields,
+            entry.body,
+            entry.encoding,
+            entry.requested_at,
+            entry.received_at,
+            entry.initial_age,
+            lifetimes,
+            request_fields,
+            self._share(tags) if tags else (),
+            self._share(flags) if flags else _NO_FLAGS,
         )
-        return compact, _OBJECTS + getsizeof(entry.key) + len(entry.body) + size + more
+        return compact, _OBJECTS + getsizeof(entry.key) + len(entry.body) + size
 
     def _lines(self, fields: Fields) -> tuple[Fields, int]:
         """Return field lines with what others have too shared, and what they take by themselves."""
@@ -208,15 +220,15 @@ class Memory:
             return (), 0
         shared = self._shared
         lines = []
-        size = _TUPLE
+        size = _TUPLE + _LINE * len(fields)
         for pair in fields:
             line = shared.get(pair)
             if line is None:
-                line = (self._share(pair[0]), pair[1])
-                size += _PAIR + getsizeof(pair[1])
-                if len(pair[1]) <= _SHARED_LENGTH:
+                name, value = pair
+                line = (shared.get(name) or self._share(name), value)
+                size += _PAIR + getsizeof(value)
+                if len(value) <= _SHARED_LENGTH:
                     self._share(line)
-            size += _LINE
             lines.append(line)
         return tuple(lines), size
 
@@ -270,6 +282,11 @@ class Memory:
                 self._hand = place
                 self._remove(place)
                 self._evictions += 1
+
+
+def _rare(value: object) -> int:
+    """Return the bytes of something that few entries have, or one only."""
+    return getsizeof(value) + 2 * _TUPLE
 
 
 def _say_gone(forms: Iterable[Form]) -> None:
