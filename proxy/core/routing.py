@@ -53,7 +53,7 @@ _SHORT: Final = 512
 _OBEY: Final = Policy.OBEY
 
 
-class Match(Struct, frozen=True, eq=False):
+class Match(Struct, frozen=True, eq=False, gc=False):
     """The rule that a request meets, and what of the request the rule speaks of.
 
     Compared by identity, so that what is worked out from it can be remembered with it.
