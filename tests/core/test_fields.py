@@ -76,6 +76,6 @@ def test_what_is_known_of_names_is_bounded() -> None:
 
     assert len(of_fields._remembered) <= of_fields._MOST_REMEMBERED
     assert len(of_fields._shapes) <= of_fields._MOST_SHAPES
-    assert len(of_fields._shapes["A", "B"].cuts) <= of_fields._MOST_CUTS
+    assert len(of_fields._shape((("A", ""), ("B", ""))).cuts) <= of_fields._MOST_CUTS
     assert () == values((("X" * 4000, ""),), "a")
     assert all(len("".join(row)) <= of_fields._LONGEST for row in of_fields._shapes)
