@@ -99,8 +99,7 @@ def bill(
     private = is_private(match, request) if urgent is None else urgent
     within = upstream.timeout if answer_within is None else answer_within
     made_of = (id(upstream), id(endpoint), id(own), credential, private, within, spent)
-    known = _bills.get(made_of)
-    if known is not None:
+    if (known := _bills.get(made_of)) is not None:
         return known.bill
     if spent is None:
         figures = _Figures(cost, ())

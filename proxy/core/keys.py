@@ -62,7 +62,10 @@ def _target(match: Match) -> str:
     The path's variables and the parameters that matter, decoded, sorted and quoted; under `obey`
     the target as the client wrote it, less secrets.
     """
-    return _written(match) if match.endpoint.policy is _OBEY else _path(match) + _query(match)
+    if match.endpoint.policy is _OBEY:
+        return _written(match)
+    path = _path(match)
+    return path + _query(match) if match.parameters else path
 
 
 def _written(match: Match) -> str:
@@ -84,8 +87,6 @@ def _path(match: Match) -> str:
 
 
 def _query(match: Match) -> str:
-    if not match.parameters:
-        return ""
     keys, ignored = match.upstream.keys_in_query, match.endpoint.ignored_parameters
     kept = [
         (quoted(name), quoted(value))

@@ -1,7 +1,8 @@
 """The values that pass between the rooms: request, reply, entry, plan, outcome, settlement.
 
 All are frozen. Times called `*_at` or `now` are seconds of the cache clock (Unix time that does
-not step while a process lives); durations are seconds.
+not step while a process lives); durations are seconds. What cannot be part of a cycle, which is
+all but a request, is nothing that the collector need look at (`gc=False`).
 """
 
 import math
@@ -80,7 +81,7 @@ class Request(Struct, frozen=True):
     """Whether it came over TLS: links that lead back to the proxy say so."""
 
 
-class Lifetimes(Struct, frozen=True):
+class Lifetimes(Struct, frozen=True, gc=False):
     """How long an entry may be used, in seconds from its generation (age 0)."""
 
     ttl: float
@@ -97,7 +98,7 @@ class Lifetimes(Struct, frozen=True):
         return self.ttl + max(self.stale_while_revalidate, self.stale_if_error, self.keep, 0.0)
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A stored reply with its lifetimes.
 
     `fields` hold nothing hop-by-hop and no Set-Cookie (unless `obey` lets it); `body` is the
@@ -127,7 +128,7 @@ class Entry(Struct, frozen=True):
         return self.initial_age + max(0.0, now - self.received_at)
 
 
-class Reply(Struct, frozen=True):
+class Reply(Struct, frozen=True, gc=False):
     """An answer: the provider's, one built from an entry, or the proxy's own problem."""
 
     status: int
@@ -141,7 +142,7 @@ class Reply(Struct, frozen=True):
 # ── Plan: what to do about a request, decided from what is stored ──
 
 
-class Serve(Struct, frozen=True):
+class Serve(Struct, frozen=True, gc=False):
     """Answer from `entry` now. `verdict` is HIT, or RESCUED/STALE where a client allowed it."""
 
     entry: Entry
@@ -149,7 +150,7 @@ class Serve(Struct, frozen=True):
     detail: str = ""
 
 
-class ServeThenRefresh(Struct, frozen=True):
+class ServeThenRefresh(Struct, frozen=True, gc=False):
     """Answer from a stale `entry` now, and refresh it once behind the answer (RFC 5861)."""
 
     entry: Entry
@@ -157,7 +158,7 @@ class ServeThenRefresh(Struct, frozen=True):
     detail: str = ""
 
 
-class Fetch(Struct, frozen=True):
+class Fetch(Struct, frozen=True, gc=False):
     """Ask the upstream, conditionally where `validators` stand, with an entry to fall back on."""
 
     validators: Fields = ()
@@ -173,7 +174,7 @@ class Fetch(Struct, frozen=True):
     """Method to send where it is not the request's own: a HEAD is fetched as a GET, and stored."""
 
 
-class Forward(Struct, frozen=True):
+class Forward(Struct, frozen=True, gc=False):
     """Pass through, byte for byte, and store nothing: private, live, unmatched or uncacheable."""
 
     forward_reason: str = "bypass"
@@ -183,7 +184,7 @@ class Forward(Struct, frozen=True):
     """A POST under `obey` whose reply may be stored for later GETs: read it whole, then settle."""
 
 
-class Refuse(Struct, frozen=True):
+class Refuse(Struct, frozen=True, gc=False):
     """Answer with a problem of the proxy's own, and send nothing."""
 
     status: int
@@ -199,7 +200,7 @@ Plan: TypeAlias = Serve | ServeThenRefresh | Fetch | Forward | Refuse
 # ── Outcome: what came of a Fetch or Forward ──
 
 
-class Fetched(Struct, frozen=True):
+class Fetched(Struct, frozen=True, gc=False):
     """The upstream answered, whole. `received_at` is when the head came."""
 
     reply: Reply
@@ -211,7 +212,7 @@ class Fetched(Struct, frozen=True):
     """What the answer to a HEAD says of the body it leaves out."""
 
 
-class Denied(Struct, frozen=True):
+class Denied(Struct, frozen=True, gc=False):
     """The ledger would not let the call go: quota out, or a hold."""
 
     limit: str
@@ -241,7 +242,7 @@ class Failure(StrEnum):
     DISCONNECTED = "disconnected"
 
 
-class Failed(Struct, frozen=True):
+class Failed(Struct, frozen=True, gc=False):
     """No whole answer came. `sent` says whether the provider may have counted the call."""
 
     failure: Failure
@@ -255,7 +256,7 @@ Outcome: TypeAlias = Fetched | Denied | Failed
 # ── Settlement: what the outcome means ──
 
 
-class Put(Struct, frozen=True):
+class Put(Struct, frozen=True, gc=False):
     """Store `entry` (in place of what its key held)."""
 
     entry: Entry
@@ -263,26 +264,26 @@ class Put(Struct, frozen=True):
     """Under `obey`, where the reply varies: the list of variants, stored under the primary key."""
 
 
-class Touch(Struct, frozen=True):
+class Touch(Struct, frozen=True, gc=False):
     """A 304 confirmed `entry`: its fields and lifetimes as they stand now; the body is the same."""
 
     entry: Entry
 
 
-class Invalidate(Struct, frozen=True):
+class Invalidate(Struct, frozen=True, gc=False):
     """Remove what is stored under these absolute URIs of the upstream (RFC 9111 section 4.4)."""
 
     targets: tuple[str, ...]
 
 
-class Nothing(Struct, frozen=True):
+class Nothing(Struct, frozen=True, gc=False):
     """Leave the store as it is."""
 
 
 Write: TypeAlias = Put | Touch | Invalidate | Nothing
 
 
-class Settlement(Struct, frozen=True):
+class Settlement(Struct, frozen=True, gc=False):
     """The end of a fetch: what to answer, what to write, and the word for it."""
 
     reply: Reply | Entry | Refuse

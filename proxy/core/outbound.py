@@ -54,7 +54,7 @@ class Manner(StrEnum):
     PRIVATE = "private"
 
 
-class Outgoing(Struct, frozen=True):
+class Outgoing(Struct, frozen=True, gc=False):
     """The head of a request as it goes upstream. The target may hold a key: log `redacted`."""
 
     method: str

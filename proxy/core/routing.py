@@ -53,7 +53,7 @@ _SHORT: Final = 512
 _OBEY: Final = Policy.OBEY
 
 
-class Match(Struct, frozen=True, eq=False):
+class Match(Struct, frozen=True, eq=False, gc=False):
     """The rule that a request meets, and what of the request the rule speaks of.
 
     Compared by identity, so that what is worked out from it can be remembered with it.
@@ -159,19 +159,20 @@ class Routes:
         folder, slash, last = request.path.rpartition("/")
         if slash and last and is_plain(last) and len(folder) + len(request.host) <= _SHORT:
             where = (folder, request.host, request.port)
-            if where not in self._places:
-                self._note(where)
-            place = self._places[where]
-            found = None if place is None else _in_place(place, request, last)
+            place = self._places.get(where) or self._noted(where)
+            found = _in_place(place, request, last) if place else None
             if found is not None:
                 return found
         return self._walked(request)
 
-    def _note(self, where: _Folder) -> None:
-        """Remember what the paths of a folder share; None, where they share nothing."""
+    def _noted(self, where: _Folder) -> _Place | None:
+        """Return, and remember, what the paths of a folder share; None: nothing."""
+        if where in self._places:
+            return None
         if len(self._places) >= _MOST_PLACES:
             self._places.clear()
-        self._places[where] = self._place(*where)
+        place = self._places[where] = self._place(*where)
+        return place
 
     def _place(self, folder: str, host: str, port: int) -> _Place | None:
         start, *written = folder.split("/")

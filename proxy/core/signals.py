@@ -32,7 +32,7 @@ BODY_SEARCHED = 64 * 1024
 """Bytes of a body in which texts ("banned until", a block's words) are looked for."""
 
 
-class Signals(msgspec.Struct, frozen=True):
+class Signals(msgspec.Struct, frozen=True, gc=False):
     """What was found. `rejected` says why the answer is no answer: `blocked`, `error` or empty."""
 
     reports: tuple[Report, ...] = ()

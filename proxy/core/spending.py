@@ -11,7 +11,7 @@ from msgspec import Struct
 from proxy.core.upstreams import Limit
 
 
-class Charge(Struct, frozen=True):
+class Charge(Struct, frozen=True, gc=False):
     """A cost that is spent from one count."""
 
     limit: Limit
@@ -20,7 +20,7 @@ class Charge(Struct, frozen=True):
     cost: float
 
 
-class Bill(Struct, frozen=True):
+class Bill(Struct, frozen=True, gc=False):
     """All that one exchange spends: granted whole or not at all."""
 
     upstream: str
@@ -31,7 +31,7 @@ class Bill(Struct, frozen=True):
     """May touch the reserve, and runs ahead of `pace`."""
 
 
-class Level(Struct, frozen=True):
+class Level(Struct, frozen=True, gc=False):
     """How a count stands, as last known to this process."""
 
     limit: str
@@ -50,7 +50,7 @@ class Level(Struct, frozen=True):
         return max(0.0, self.size - self.used)
 
 
-class Outlook(Struct, frozen=True):
+class Outlook(Struct, frozen=True, gc=False):
     """What may be spent of a count now by who is not urgent, and when more of it comes."""
 
     room: float
@@ -78,13 +78,13 @@ class Receipt(Struct, frozen=True):
     """The first call after a hold: until it is settled nobody else is let through."""
 
 
-class Granted(Struct, frozen=True):
+class Granted(Struct, frozen=True, gc=False):
     """The call may go."""
 
     receipt: Receipt
 
 
-class Report(Struct, frozen=True):
+class Report(Struct, frozen=True, gc=False):
     """What the provider's answer says of one limit (absent parts: None)."""
 
     limit: str
@@ -97,7 +97,7 @@ class Report(Struct, frozen=True):
     """Seconds until it is whole again: a refusal that names no time lasts until then."""
 
 
-class HoldFor(Struct, frozen=True):
+class HoldFor(Struct, frozen=True, gc=False):
     """Leave the upstream alone. `seconds` None: by growing steps from `first`, at most `most`."""
 
     reason: str
@@ -106,7 +106,7 @@ class HoldFor(Struct, frozen=True):
     most: float = 3600.0
 
 
-class Settled(Struct, frozen=True):
+class Settled(Struct, frozen=True, gc=False):
     """How an exchange ended, told to the ledger when the answer's head came, or none will."""
 
     sent: bool

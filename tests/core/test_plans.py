@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import pytest
 
-from proxy.core import variants
+from proxy.core import plans, variants
 from proxy.core.dates import format_date
 from proxy.core.fields import Fields
 from proxy.core.model import (
@@ -394,3 +394,31 @@ def test_an_index_is_no_answer() -> None:
     index = variants.index("k", entry(1), ())
 
     assert word(plan(endpoint(IGNORE, {}), asking(), (index,), NOW, private=False)) == "fetch"
+
+
+@pytest.mark.parametrize("policy", [IGNORE, CAP, OBEY])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("rules", [{}, {"live": True}, {"ttl": 0.0}, {"cache_body": True}])
+def test_a_remembered_plan_is_the_one_that_is_made(
+    policy: Policy, method: str, rules: Rules, *, private: bool
+) -> None:
+    """Where nothing is stored, a plan is remembered: for no request that says something special."""
+    rule, other = endpoint(policy, rules), endpoint(policy, rules)
+    spoken = (cc("only-if-cached"), cc("no-store"), ("Range", "bytes=0-1"), ("Authorization", "k"))
+    for fields in ((), *((each,) for each in spoken), (("If-Match", '"t"'),), (("X", "1"),), ()):
+        request = asking(*fields, method=method)
+        made = plans._made(rule, request, (), NOW, private=private, stretch=1.0)
+
+        assert made == plan(rule, request, (), NOW, private=private)
+        assert made == plan(rule, request, (), NOW + 9.0, private=private, stretch=2.0)
+        assert made == plan(other, request, (), NOW, private=private)
+
+
+def test_remembered_plans_are_bounded() -> None:
+    """A reload brings other endpoints: those of before are not held for ever."""
+    held = [endpoint(IGNORE, {}) for _ in range(plans._MOST_PLAIN + 10)]
+    for rule in held:
+        plan(rule, asking(), (), NOW, private=False)
+
+    assert len(plans._plain) <= plans._MOST_PLAIN

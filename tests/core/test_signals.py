@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.core.fields import Fields
-from proxy.core.signals import at_path, reads_body, retry_after, signals
+from proxy.core.signals import at_path, own_date, reads_body, retry_after, signals
 from proxy.core.spending import HoldFor, Report
 from proxy.core.upstreams import BodyCheck, Hold, Upstream, Usage
 from tests.house import PRICE, upstream
@@ -196,3 +196,24 @@ def test_a_refusal_lasts_until_the_reset_of_what_is_spent(
 
     assert found.hold is not None
     assert found.hold.seconds == seconds
+
+
+DATE = ("Date", "Sat, 21 Nov 2026 00:00:00 GMT")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ((DATE,), 1_795_219_200.0),
+        ((("DATE", f" {DATE[1]} "), ("Server", "nginx")), 1_795_219_200.0),
+        ((DATE, ("date", "Sun, 06 Nov 1994 08:49:37 GMT")), 1_795_219_200.0),
+        ((), None),
+        ((("Date", "soon"),), None),
+        ((("CF-Ray", "1"), DATE), None),
+        ((DATE, ("age", "0")), None),
+        ((DATE, ("Via", "1.1 x")), None),
+    ],
+)
+def test_whose_date_it_is(fields: Fields, expected: float | None) -> None:
+    """What a cache or a CDN has passed on says another clock's time; the first Date counts."""
+    assert expected == own_date(fields, NOW)

@@ -5,7 +5,7 @@ import pytest
 from proxy.core import costs
 from proxy.core.model import Lifetimes, Policy
 from proxy.core.tables import ByValue
-from proxy.core.upstreams import Credentials, Endpoint, Upstream
+from proxy.core.upstreams import BodyCheck, Credentials, Endpoint, Hold, Upstream, Usage
 from tests.values import replace
 
 PRICE = Endpoint("price", "u", "/price", (), ttl=60.0)
@@ -71,3 +71,21 @@ def test_what_follows_is_no_part_of_what_is_compared() -> None:
     """Two rules are the same where what an operator wrote is; a changed one follows anew."""
     assert PRICE == replace(PRICE, ttl=60)
     assert Lifetimes(5.0) == replace(PRICE, ttl=5.0).lifetimes
+
+
+def test_which_answers_may_tell_something_is_known() -> None:
+    """Statuses that hold us off, block, or are checked for hidden errors; usage in bodies."""
+    upstream = Upstream(
+        "u",
+        "https://u.test",
+        "/u",
+        (PRICE,),
+        None,
+        body_checks=(BodyCheck("error", statuses=frozenset({200, 201})),),
+        hold=Hold(statuses=frozenset({429}), blocked_statuses=((403, "blocked", 1.0),)),
+        usage=(Usage("minute", body="credits"),),
+    )
+
+    assert {200, 201, 403, 429} == upstream.telling
+    assert upstream.counts_in_body
+    assert not replace(upstream, usage=(Usage("minute", header="X-Used"),)).counts_in_body
