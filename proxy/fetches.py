@@ -174,7 +174,7 @@ class Fetches:
     def _prepared(self, asked: Asked, plan: Fetch, urgency: Urgency | None = None) -> Call:
         match, request = asked.match, asked.request
         manner = outbound.manner(match, plan)
-        out = outbound.outgoing(match, request, manner, plan.validators)
+        out = outbound.outgoing(match, request, manner, plan.validators, asked.said)
         upstream, endpoint = match.upstream, match.endpoint
         decode = endpoint.policy is not Policy.OBEY
         waits_whole = plan.fallback is not None
