@@ -96,6 +96,7 @@ class Contention:
             return None
         if outlook.room >= needed and shares.spills(charge.cost, outlook, now):
             return None
+        shares.contended(now)
         wait = shares.ends - now
         return Denied(
             charge.limit.name,
