@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -318,3 +318,60 @@ def test_a_clock_that_steps_mints_nothing(limit: Limit, step: float) -> None:
     most = limit.limit + (limit.burst or 0.0)
 
     assert max(sum(1 for each in granted if at <= each < at + 60) for at in granted) <= most
+
+
+@pytest.mark.parametrize("step", [3617.0, -3617.0, 3600.0, -3600.0])
+def test_a_clock_that_steps_does_not_move_the_providers_windows(step: float) -> None:
+    """Its minutes are known by its answers: our wall leaps, and none of them gets more than 60."""
+
+    async def story() -> list[float]:
+        loop, granted = asyncio.get_running_loop(), list[float]()
+
+        async def ask(home: House) -> None:
+            bill = Bill("up", (Charge(home.limit, "minute", 1.0),), 8.0)
+            decision = await home.queues.spend(bill, Patience(Client(), 3, 60.0, 1000))
+            if isinstance(decision, Granted):
+                granted.append(WALL + loop.time() + OFFSET)
+                await asyncio.sleep(0.5)
+                date = float(int(WALL + loop.time() + OFFSET))
+                settled = Settled(sent=True, answered=True, date=date)
+                await home.ledger.settle(decision.receipt, settled)
+                home.queues.changed("up")
+
+        wall = lambda: WALL + loop.time() + (step if loop.time() > 200 else 0.0)  # noqa: E731 - a clock
+        async with house(FIXED, wall) as home, asyncio.TaskGroup() as group:
+            while loop.time() < 600:
+                group.create_task(ask(home))
+                await asyncio.sleep(0.5)
+        return granted
+
+    granted = turned(story())
+    minutes = Counter(int(at // 60) for at in granted)
+
+    assert max(minutes.values()) <= 60
+    assert len(granted) >= 0.9 * 60 * 600 / 60
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_that_steps_begins_no_month(step: float) -> None:
+    """Half an hour before the month's end the wall leaps: the new month's begins with it."""
+
+    async def story() -> list[float]:
+        loop, granted = asyncio.get_running_loop(), list[float]()
+        wall = lambda: END - 1800 + loop.time() + (step if loop.time() > 60 else 0.0)  # noqa: E731 - a clock
+        async with house(MONTH, wall) as home:
+            while loop.time() < 6000:
+                bill = Bill("up", (Charge(MONTH, "minute", 1.0),), 8.0)
+                decision = await home.queues.spend(bill, Patience(Client(), 3, 0.0, 10))
+                if isinstance(decision, Granted):
+                    granted.append(loop.time() - 1800)
+                    date = float(int(END - 1800 + loop.time()))
+                    settled = Settled(sent=True, answered=True, date=date)
+                    await home.ledger.settle(decision.receipt, settled)
+                await asyncio.sleep(10)
+        return granted
+
+    granted = turned(story())
+
+    assert 3 == len([at for at in granted if at < 0])
+    assert 3 == len([at for at in granted if at >= 0])
