@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from proxy.core.calendars import SECONDS
-from proxy.core.fair_shares import FairShares, Standing
+from proxy.core.fair_shares import FairShares, Standing, pace
 from proxy.core.model import Client, Denied
 from proxy.core.spending import Bill, Charge, Outlook
 from proxy.core.upstreams import CalendarUnit, Limit
@@ -92,8 +92,11 @@ class Contention:
             return None
         kept = shares.kept(client, priority, outlook, now)
         needed = min(charge.cost + kept, outlook.brim)
-        if outlook.room >= needed:
+        if outlook.room >= charge.cost + kept:
             return None
+        if outlook.room >= needed and shares.spills(charge.cost, outlook, now):
+            return None
+        shares.contended(now)
         wait = shares.ends - now
         return Denied(
             charge.limit.name,
@@ -128,10 +131,9 @@ class Contention:
 
 def _until(outlook: Outlook, room: float) -> float:
     """Return the seconds until a bucket has so much; of a window its owner asks now and then."""
-    if outlook.brim == math.inf:
+    if outlook.brim == math.inf or outlook.room >= room:
         return ASK_AGAIN
-    filled = sum(tokens for _, tokens in outlook.returns)
-    return (room - outlook.room) * outlook.again / filled
+    return (room - outlook.room) * pace(outlook)
 
 
 def _window(limit: Limit) -> float:

@@ -18,7 +18,7 @@ from proxy.backends.address import RedisOptions, parse
 from proxy.backends.credentials import Credentials
 from proxy.backends.errors import BackendCorruptError, BackendError, BackendVersionError
 from proxy.backends.redis import Redis
-from proxy.config.settings import Settings, StoreSettings
+from proxy.config.settings import ClientSettings, Settings, StoreSettings
 from proxy.core.spending import Level
 from proxy.core.transfers import Carried
 from proxy.core.upstreams import Limit, Upstream
@@ -156,9 +156,12 @@ def _say(up: bool, reason: str) -> None:  # noqa: FBT001 - the watcher's shape
         _log.error("store_lost", reason=reason)
 
 
-def limits_of(upstreams: tuple[Upstream, ...]) -> dict[str, tuple[Limit, ...]]:
-    """Return each upstream's limits, as ledgers take them."""
-    return {upstream.name: upstream.limits for upstream in upstreams}
+def limits_of(
+    upstreams: tuple[Upstream, ...], clients: ClientSettings | None = None
+) -> dict[str, tuple[Limit, ...]]:
+    """Return each upstream's limits, and what clients may spend there, as ledgers take them."""
+    budgets = () if clients is None else tuple(one for rule in clients.rules for one in rule.limits)
+    return {upstream.name: (*upstream.limits, *budgets) for upstream in upstreams}
 
 
 def _options(settings: StoreSettings) -> RedisOptions:
@@ -222,7 +225,7 @@ async def _store(
 
 
 async def _ledger(settings: Settings, connections: _Connections) -> KeptLedger:
-    limits = limits_of(settings.upstreams)
+    limits = limits_of(settings.upstreams, settings.clients)
     match settings.ledger.kind:
         case "redis":
             from proxy.ledger.redis import RedisLedger  # noqa: PLC0415 - only where it is used

@@ -97,6 +97,40 @@ def test_a_full_bucket_keeps_nothing() -> None:
     assert nearly.soonest == pytest.approx(0.03)
 
 
+def test_what_is_withheld_keeps_a_limit_contended() -> None:
+    """Where sharing works the ledger need not say no any more; it is not forgotten for that."""
+    home = House(10.0)
+    home.flooded()
+    for window in range(1, 6):
+        home.now = 60.0 * window
+        home.contention.ask(BILL, QUIET, 3)
+        for _ in range(100):
+            home.contention.ask(BILL, FLOOD, 3)
+        for _ in range(59):
+            home.contention.grant(BILL, FLOOD, 3)
+        home.outlook = Outlook(1.0, ((60.0, 59.0),), 60.0, 60.0)
+
+        assert home.contention.withheld(BILL, FLOOD, 3) is not None
+
+
+def test_a_bucket_that_is_full_of_what_is_in_flight_gives_it_no_faster_than_it_comes() -> None:
+    """Each grant makes it full anew, for what is in flight fills nothing: a token a second goes."""
+    home = House(5.0)
+    home.flooded()
+    home.contention.miss(BILL, QUIET, 3)
+    filling = tuple((float(second), 1.0) for second in range(1, 6))
+    home.outlook = Outlook(5.0, filling, 5.0, 5.0, brim=5.0)
+    first = home.contention.withheld(BILL, FLOOD, 3)
+    home.outlook = Outlook(4.0, filling, 5.0, 5.0, brim=4.0)
+    second = home.contention.withheld(BILL, FLOOD, 3)
+    home.now += 1.0
+
+    assert first is None
+    assert second is not None
+    assert second.soonest == pytest.approx(0.1)
+    assert home.contention.withheld(BILL, FLOOD, 3) is None
+
+
 def test_without_denials_it_is_forgotten() -> None:
     """Two windows after the last denial nothing is withheld from anybody, nor remembered."""
     home = House(10.0)

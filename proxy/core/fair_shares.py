@@ -29,6 +29,9 @@ from proxy.core.spending import Outlook
 
 _CRUMB = 1e-9
 
+_SPARE = 0.05
+"""Share of a window that is kept, at the most, beyond what is expected: askers come by chance."""
+
 _KEPT = 2.0
 """Windows without contention after which a limit is no longer contended."""
 
@@ -128,9 +131,15 @@ class _Class:
             self.pace += sign * claim.share
             self.asks += sign * claim.asked
 
-    def turn(self, size: float, dearest: float) -> float:
-        """Begin a window with `size` tokens for this class; return what is left for the next."""
+    def turn(self, size: float, dearest: float, scale: float) -> float:
+        """Begin a window with `size` tokens for this class; return what is left for the next.
+
+        `scale` makes what was asked for in the last one a whole window's.
+        """
         before, level = self.claims, self.level
+        self.asked = {
+            identity: (asked * scale, weight) for identity, (asked, weight) in self.asked.items()
+        }
         self.level = water_level(self.asked.values(), size)
         self.claims = {}
         self.due = self.open = self.pace = self.asks = 0.0
@@ -161,7 +170,11 @@ class FairShares:
         self._contended_at = now
         self._classes: dict[int, _Class] = {}
         self._dearest = 0.0
-        self._missed = self._missing = self._lapses = False
+        self._missed = self._lapses = False
+        self._spare = 0.0
+        """What is kept beyond what others are expected to ask for."""
+        self._spilt = now
+        """Until when what comes to a full limit was given away."""
         self._rest = size
         """What the known clients do not claim of the window."""
 
@@ -200,6 +213,8 @@ class FairShares:
         """Note that a request came to nothing; it matters where its client was not over."""
         if self.standing(client, priority, now) is Standing.BEHIND:
             self._missed = True
+            most = max(self._dearest, _SPARE * self._size)
+            self._spare = min(self._spare + self._dearest, most)
 
     def standing(self, client: Client, priority: int, now: float) -> Standing:
         """Return how a client stands."""
@@ -246,9 +261,19 @@ class FairShares:
             come += tokens
         come *= max(1.0, self.window / outlook.again)
         kept = max(kept, claims.within(self.window) - come)
-        if self._missed or self._missing:  # of what fills up in any case, more costs nothing
-            kept += self._dearest if outlook.brim == math.inf else outlook.brim
-        return kept
+        if self._spare > 0 and outlook.brim < math.inf:
+            return kept + outlook.brim  # of what fills up in any case, more costs nothing
+        return kept + self._spare
+
+    def spills(self, cost: float, outlook: Outlook, now: float) -> bool:
+        """Whether a client that is not behind may take what a full limit would lose.
+
+        No faster than it comes: what is in flight makes a bucket full that others will want.
+        """
+        if now < self._spilt:
+            return False
+        self._spilt = now + cost * pace(outlook)
+        return True
 
     def _class(self) -> _Class:
         each = _Class()
@@ -274,6 +299,7 @@ class FairShares:
             return
         again = now < self.ends + self.window
         self.turns += 1
+        scale = self.window / max(self.ends - self._began, 0.5 * self.window)
         self._began = self.ends if again else now
         self.ends = self._began + self.window
         left = self._size
@@ -282,9 +308,16 @@ class FairShares:
             if not each.waiting and not (again and (each.asked or each.claims)):
                 del self._classes[priority]
             else:
-                left = each.turn(left, self._dearest)
+                left = each.turn(left, self._dearest, scale)
         self._rest = left
-        self._missed, self._missing = False, self._missed
+        if not self._missed:
+            self._spare = max(0.0, self._spare - self._dearest)
+        self._missed = False
+
+
+def pace(outlook: Outlook) -> float:
+    """Return the seconds in which a token comes back."""
+    return outlook.again / sum(tokens for _, tokens in outlook.returns)
 
 
 def water_level(demands: Iterable[tuple[float, float]], size: float) -> float:

@@ -125,6 +125,36 @@ def test_one_more_is_kept_while_some_are_turned_away() -> None:
     assert (before, before + 1) == (of_one_ahead, shares.kept(FLOOD, 3, EVENLY, 60.0))
 
 
+def test_the_more_are_turned_away_the_more_is_kept() -> None:
+    """Up to a twentieth of the window; after a window without a miss it is one less."""
+    shares = contended(flood=1000, quiet=10)
+    shares.grant(FLOOD, 3, 1.0, 60.0)
+    before = shares.kept(FLOOD, 3, EVENLY, 60.0)
+    for _ in range(10):
+        shares.miss(QUIET, 3, 60.0)
+    after = shares.kept(FLOOD, 3, EVENLY, 60.0)
+    spares = []
+    for window in range(2, 7):
+        shares.ask(FLOOD, 3, 1000.0, 60.0 * window - 1)
+        shares.roll(60.0 * window)
+        spares.append(shares.kept(FLOOD, 3, EVENLY, 60.0 * window))
+
+    assert after == before + 3
+    assert [3.0, 2.0, 1.0, 0.0, 0.0] == spares
+
+
+def test_a_window_cut_short_is_learnt_from_as_a_whole_one() -> None:
+    """In 40 s the quiet one asked for ten: in a minute it will for 15."""
+    shares = contended(flood=1000, quiet=10)
+    shares.grant(FLOOD, 3, 50.0, 60.0)
+    shares.kept(FLOOD, 3, Outlook(5.0, ((40.0, 55.0),), 60.0, 40.0, ends_in=40.0), 60.0)
+    shares.ask(FLOOD, 3, 1000.0, 61.0)
+    shares.ask(QUIET, 3, 10.0, 61.0)
+    shares.roll(100.0)
+
+    assert shares.kept(FLOOD, 3, LATE, 100.0) == pytest.approx(15.0)
+
+
 def test_more_urgent_classes_claim_first() -> None:
     """Urgent ones ask for all: the others have no share; for those nothing is kept of theirs."""
     shares = FairShares(60.0, 60.0, now=0.0)
