@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.batches import asking, compose, is_list, members, split
+from proxy.core.batches import BROKEN, asking, compose, is_list, members, split
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch, Case, ListForm, Order
@@ -109,6 +109,49 @@ def test_numbers_are_never_read(prices: dict[str, object]) -> None:
     assert body == compose(Batch("ids"), list(parts.items()), listed=True)
 
 
+@pytest.mark.parametrize("batch", [Batch("ids"), Batch("ids", at="data")])
+def test_names_are_never_written_anew(batch: Batch) -> None:
+    """However a provider escapes them, and whatever looks like a name: the very bytes again."""
+    rows = b'{"\\u00e9":{"a\\"b":"x\\\\"},"b\\/c":[{"q":":"}],"\xc3\xa8":{"\\u0061":"}"},"z":1.0}'
+    body = b'{"\\u0073tatus":{"at":"\\/"},"d\\u0061ta":' + rows + b"}" if batch.at else rows
+    parts = split(batch, body, ("é", "b/c", "è", "z"), bare=False)
+
+    assert parts is not None
+    assert body == compose(batch, list(parts.items()), listed=True)
+
+
+def test_a_name_that_is_written_in_two_ways_is_one() -> None:
+    """As everywhere, what was said last stands, as it was written then."""
+    parts = split(PRICES, b'{"a":1,"b":2,"\\u0061":3}', ("a", "b"), bare=False)
+
+    assert {"a": b'{"\\u0061":3}', "b": b'{"b":2}'} == parts
+
+
+@given(
+    st.dictionaries(
+        st.text(st.sampled_from('aé"\\/:{}[],\u2028\x7f\n'), min_size=1, max_size=5),
+        st.recursive(
+            st.none() | st.text('a"\\:{}[]', max_size=4),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text('a"\\'), inner),
+            max_leaves=4,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_any_object_is_cut_and_joined_byte_for_byte(
+    rows: dict[str, object],
+    escaped: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """With all that JSON can say, written with escapes or without."""
+    body = json.dumps(rows, ensure_ascii=escaped, separators=(",", ":")).encode()
+    parts = split(Batch("ids"), body, tuple(rows), bare=False)
+
+    assert parts is not None
+    assert body == compose(Batch("ids"), list(parts.items()), listed=True)
+
+
 def test_object_by_key() -> None:
     """Unknown members are absent from the reply, and have an empty one of their own."""
     parts = split(PRICES, b'{"a":{"usd":1.10},"b":{"usd":2e3}}', ("b", "zz"), bare=False)
@@ -170,6 +213,17 @@ def test_not_of_the_declared_shape(body: bytes) -> None:
     assert split(TICKERS, body, ("A",), bare=False) is None
 
 
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize("batch", [PRICES, TICKERS, QUOTES, TOKENS])
+def test_nested_beyond_all_reading(batch: Batch) -> None:
+    """A reply that would exhaust whoever reads it is not of the declared shape either."""
+    body = DEEP if batch.field else b'{"a":' + DEEP + b"}"
+
+    assert split(batch, body, ("a",), bare=False) is None
+
+
 def test_a_bare_reply_is_the_members() -> None:
     """A call for one by its own parameter is its reply, whatever it says."""
     assert split(TICKERS, b'{"symbol":"A"}', ("A",), bare=True) == {"A": b'{"symbol":"A"}'}
@@ -193,6 +247,8 @@ def test_a_broken_member_is_an_error() -> None:
     """A stored member that is not of the shape is never put into a list."""
     with pytest.raises(msgspec.DecodeError):
         compose(PRICES, [("a", b"{"), ("b", b"{}")], listed=True)
+    with pytest.raises(BROKEN):
+        compose(PRICES, [("a", b'{"a":' + DEEP + b"}"), ("b", b"{}")], listed=True)
 
 
 def test_ranked() -> None:
