@@ -53,6 +53,10 @@ class BatchFile(Strict):
         default="exact",
         description="Spellings that name one member. `hex`: 0x… in any case, all others exactly.",
     )
+    unique: Flag = Field(
+        default=False,
+        description="The provider refuses a list that names a member twice: it passes as it came.",
+    )
     riders: Flag = Field(
         default=True,
         description="A call takes along members that were used lately and are half way through"
@@ -91,6 +95,7 @@ def made(
         order=Order(file.order),
         ranked=tuple(file.ranked.split(".")) if file.ranked else (),
         case=Case(file.case),
+        unique=file.unique,
         riders=file.riders,
         unless=frozenset(file.unless),
     )

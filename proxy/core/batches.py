@@ -8,7 +8,8 @@ order, of the provider. Members are cut and joined as raw JSON: no number is eve
 is written anew.
 
 Left alone, and asked as they came: lists longer than the provider takes, with empty members or
-members that hold the separator, repeated list parameters, and `unless` parameters (pages, orders).
+members that hold the separator, those that name a member twice where that is refused (`unique`),
+repeated list parameters, and `unless` parameters (pages, orders).
 """
 
 import re
@@ -50,6 +51,8 @@ def members(batch: Batch, match: Match) -> Members | None:
         return None
     found = [single[0]] if single else _read(batch, listed[0])
     if not found or len(found) > (batch.accepts or batch.most) or not all(map(_plain, found)):
+        return None
+    if batch.unique and len(set(found)) < len(found):
         return None
     return tuple(dict.fromkeys(batch.same(member) for member in found))
 

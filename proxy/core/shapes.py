@@ -55,6 +55,8 @@ class Batch:
     ranked: tuple[str, ...] = ()
     """Where an element says the figure by which the provider ranks them, largest first."""
     case: Case = Case.EXACT
+    unique: bool = False
+    """The provider refuses a list that names a member twice."""
     riders: bool = True
     """A call takes along members that will be asked for again soon."""
     unless: frozenset[str] = frozenset()

@@ -17,7 +17,9 @@ def read(**written: object) -> tuple[Batch | None, list[tuple[str, str]]]:
 
 def test_a_list_in_the_query() -> None:
     """A parameter's list, its form, and the one for a member alone."""
-    batch, told = read(list="symbols", form="json", single="symbol", array="symbol", most=20)
+    batch, told = read(
+        list="symbols", form="json", single="symbol", array="symbol", unique=True, most=20
+    )
 
     assert told == []
     assert batch == Batch(
@@ -27,6 +29,7 @@ def test_a_list_in_the_query() -> None:
         accepts=20,
         single="symbol",
         field=("symbol",),
+        unique=True,
     )
 
 

@@ -12,6 +12,7 @@ from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch, Case, ListForm, Order
 from tests.house import endpoint, upstream
+from tests.values import replace
 
 PRICES = Batch("ids", most=3)
 TICKERS = Batch("symbols", form=ListForm.JSON, single="symbol", field=("symbol",))
@@ -65,6 +66,20 @@ def met(target: str) -> tuple[Match, Request]:
 def test_members(batch: Batch, target: str, expected: tuple[str, ...] | None) -> None:
     """A list is read as the provider reads it; what is not plain is left alone."""
     assert expected == members(batch, met(target)[0])
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ('/ticker?symbols=["BTC","BTC"]', None),
+        ('/ticker?symbols=["BTC","ETH","\\u0042TC"]', None),  # read, it is the same
+        ('/ticker?symbols=["BTC","btc"]', ("BTC", "btc")),
+        ("/ticker?symbol=BTC", ("BTC",)),
+    ],
+)
+def test_a_list_that_is_refused(target: str, expected: tuple[str, ...] | None) -> None:
+    """Where a member that is named twice is an error, whoever does so hears it."""
+    assert expected == members(replace(TICKERS, unique=True), met(target)[0])
 
 
 def test_unless() -> None:
