@@ -2,10 +2,9 @@
 
 The same core decides as in earnest: routing, keys, plans, stretching, which requests share a call,
 who rides along, which answer holds which, and the arithmetic of limits. What is simulated of the
-provider: it answers 200 at once, as much as it was asked for, and counts what it is said to cost.
-What is asked for while a call is under way is not known, as none takes time; refreshes ahead are
-not made. So the real figures differ by little: tests hold both together. A request that finds no
-quota waits as long as it would, in order.
+provider: it answers 200 after as long as it is said to take (`takes`), as much as it was asked for,
+and counts what it is said to cost. So the real figures differ by little: tests hold both together.
+A request that finds no quota waits as long as it would, in order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,8 +95,8 @@ def changed(upstreams: Iterable[Upstream], ttls: Mapping[str, Table]) -> tuple[U
 class Replay:
     """One run of a trace."""
 
-    def __init__(self, upstreams: tuple[Upstream, ...]) -> None:
-        """Take the configuration to try."""
+    def __init__(self, upstreams: tuple[Upstream, ...], takes: float = 0.0) -> None:
+        """Take the configuration to try, and how long a provider takes (seconds)."""
         self.routes = Routes(upstreams)
         self.ledger = Ledger(upstreams)
         self.served: dict[tuple[str, str], Served] = {}
@@ -107,8 +106,9 @@ class Replay:
         self._heats = Heats()
         self._families = Families()
         self._errands = Errands(
-            self.routes, self.ledger, self._heats, self._entries, self._store, self._called
-        )
+            self.routes, self.ledger, self._heats, self._entries, self._store, self._called,
+            takes=takes,
+        )  # fmt: skip
 
     def run(self, lines: Iterable[Line]) -> None:
         """Serve the requests in the order of their times."""
@@ -232,17 +232,22 @@ class Replay:
         served, keys = self._of(ask), frozenset(each.key for each in missing)
         joined = all(map(self._errands.is_awaited, missing))
         got = Verdict.JOINED if joined else Verdict.MISS
-        told: list[bool] = []
 
         def tell(came: bool) -> None:  # noqa: FBT001 - what became of it
-            if not told:
-                served.count(got if came else Verdict.REFUSED, age if came else 0.0)
-            told.append(came)
+            served.count(got if came else Verdict.REFUSED, age if came else 0.0)
 
-        self._errands.run([*missing, *stale], Waiting(keys, ask.began + ask.max_wait, tell))
-        if rescued is not None and not told:
-            served.count(Verdict.RESCUED, rescued)
-            told.append(True)
+        asks, until = [*missing, *stale], ask.began + ask.max_wait
+        if rescued is None:
+            self._errands.run(asks, Waiting(keys, until, tell))
+            return
+
+        def tell_in_time(came: bool) -> None:  # noqa: FBT001 - likewise
+            served.count(got if came else Verdict.RESCUED, age if came else rescued)
+
+        hurry = min(until, ask.began + ask.match.endpoint.rescue_after)
+        self._errands.run(
+            asks, Waiting(keys, hurry, tell_in_time, hurried=True), Waiting(keys, until, _nobody)
+        )
 
     def _behind(self, ask: Asked, stale: list[Asked]) -> None:
         """Fetch for nobody what was given stale, or the longer answers that hold it."""
@@ -252,17 +257,17 @@ class Replay:
             wanted.append(each if longer is None else longer.asked)
             self._families.note(wanted[-1])
         keys = frozenset(each.key for each in wanted)
-        self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, lambda _: None))
+        self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, _nobody))
 
     def _called(self, ask: Asked) -> None:
         self._of(ask).calls += 1
 
-    def _store(self, ask: Asked) -> None:
+    def _store(self, ask: Asked, sent_at: float) -> None:
         endpoint, now = ask.match.endpoint, self.ledger.now
         kind = endpoint.content_type or "application/json"
         reply = Reply(OK, "OK", (("Content-Type", kind),), b"{}")
         made = storing.entry(
-            endpoint, ask.request, Fetched(reply, now, now), ask.lifetimes, ask.key
+            endpoint, ask.request, Fetched(reply, sent_at, now), ask.lifetimes, ask.key
         )
         if isinstance(made, Entry):
             self._entries[ask.key] = made
@@ -272,8 +277,14 @@ class Replay:
         return self.served.setdefault(name, Served())
 
 
-def replayed(upstreams: tuple[Upstream, ...], lines: Iterable[Line]) -> dict[str, Any]:
-    """Return what comes of a trace with these upstreams."""
-    replay = Replay(upstreams)
+def _nobody(_: object) -> None:
+    """Take what becomes of what nobody waits for."""
+
+
+def replayed(
+    upstreams: tuple[Upstream, ...], lines: Iterable[Line], takes: float = 0.0
+) -> dict[str, Any]:
+    """Return what comes of a trace with these upstreams, which take so many seconds to answer."""
+    replay = Replay(upstreams, takes)
     replay.run(lines)
-    return report(replay.served, replay.ledger.spent, replay.duration)
+    return report(replay.served, replay.ledger.spent, replay.duration, takes)
