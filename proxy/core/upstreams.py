@@ -215,6 +215,9 @@ class Endpoint:
     """How a longer answer holds a shorter one."""
     refresh_ahead: bool = False
     """What is used often is fetched anew before it ends, where quota is to spare."""
+    worn_after: float = 0.0
+    """Then not shortly before its end, but once its hits were given so many seconds of age, all
+    together; 0: shortly before its end."""
 
     @property
     def refreshable(self) -> bool:

@@ -105,6 +105,29 @@ async def test_the_shortest_way_counts(stage: Stage) -> None:
     assert await stage.look() == ["/price?ids=a"]
 
 
+async def test_what_is_worn_is_fetched_long_before_its_end() -> None:
+    """Once hits were given so much age, all together; and never at its end, for nobody."""
+    stage = Stage(endpoints=(replace(PRICE, ttl=600.0, worn_after=3600.0),))
+    await stage.look()
+    await stage.use(1)
+    stage.house.clock += 100
+    await stage.use(71)
+
+    assert await stage.look() == []
+    await stage.use(1)
+
+    assert await stage.look() == ["/price?ids=a"]
+    stage.house.clock += 30
+    await stage.use(100)
+
+    assert await stage.look() == []
+    stage.house.clock += 600
+
+    assert await stage.look() == []
+    assert list(stage.house.flow.heats) == []
+    await stage.house.close()
+
+
 async def test_what_is_used_little_ends(stage: Stage) -> None:
     """One hit is no reason; and once it has been refreshed, only new hits are."""
     await stage.use(2)
