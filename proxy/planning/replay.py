@@ -37,6 +37,7 @@ from proxy.core.upstreams import Upstream
 from proxy.freshening.heats import Heats
 from proxy.freshening.stretches import Stretches
 from proxy.planning.errands import Errands, Waiting
+from proxy.planning.refreshes import Refreshes
 from proxy.planning.reports import Served, report
 from proxy.planning.simulation import Ledger
 
@@ -109,18 +110,32 @@ class Replay:
             self.routes, self.ledger, self._heats, self._entries, self._store, self._called,
             takes=takes,
         )  # fmt: skip
+        self._cut: dict[str, set[str]] = {}
+        """Keys of what was cut from the answer under a key."""
+        self._refreshes = Refreshes(
+            self.ledger, self._heats, self._entries, self._errands.waits, self._refresh
+        )
 
     def run(self, lines: Iterable[Line]) -> None:
         """Serve the requests in the order of their times."""
         began = None
         for line in sorted(lines, key=lambda each: each.at):
             if began is None:
-                began = self.ledger.began = line.at
-            self._errands.until(line.at)
-            self.ledger.now = line.at
+                began = self.ledger.began = self.ledger.now = line.at
+                self._refreshes.begin(self.routes, self._fetched_for)
+            self._until(line.at)
             self.duration = line.at - began
             self._serve(line)
         self._errands.until(float("inf"))
+
+    def _until(self, at: float) -> None:
+        """Let pass what happens by itself up to a time."""
+        while self._refreshes.next <= at:
+            self._errands.until(self._refreshes.next)
+            self.ledger.now = self._refreshes.next
+            self._refreshes.look(at)
+        self._errands.until(at)
+        self.ledger.now = at
 
     def _serve(self, line: Line) -> None:
         path, _, query = line.target.partition("?")
@@ -208,12 +223,17 @@ class Replay:
                 continue
             if holder.reaches(ask, held.received_at):
                 self._entries[ask.key] = structs.replace(held, key=ask.key)
+                self._cut.setdefault(holder.key, set()).add(ask.key)
                 return (self._entries[ask.key],)
         return () if own is None else (own,)
 
     def _used(self, ask: Asked) -> None:
-        if ask.match.endpoint.batch is not None:
-            self._heats.note(ask)
+        if ask.match.endpoint.refresh_ahead or ask.match.endpoint.batch is not None:
+            self._heats.note(self._fetched_for(ask))
+
+    def _fetched_for(self, ask: Asked) -> Asked:
+        longer = self._families.in_place_of(ask, self.routes, self.ledger.now)
+        return ask if longer is None else longer.asked
 
     # ── What is fetched ──
 
@@ -251,13 +271,17 @@ class Replay:
 
     def _behind(self, ask: Asked, stale: list[Asked]) -> None:
         """Fetch for nobody what was given stale, or the longer answers that hold it."""
-        now, wanted = self.ledger.now, []
-        for each in stale:
-            longer = self._families.in_place_of(each, self.routes, now)
-            wanted.append(each if longer is None else longer.asked)
-            self._families.note(wanted[-1])
+        wanted = [self._fetched_for(each) for each in stale]
+        for each in wanted:
+            self._families.note(each)
         keys = frozenset(each.key for each in wanted)
         self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, _nobody))
+
+    def _refresh(self, ask: Asked) -> None:
+        """Fetch for nobody what is to be refreshed, if it can go at once."""
+        asking = self._fetched_for(ask)
+        self._families.note(asking)
+        self._errands.run([asking], Waiting(frozenset({asking.key}), self.ledger.now, _nobody))
 
     def _called(self, ask: Asked) -> None:
         self._of(ask).calls += 1
@@ -271,6 +295,8 @@ class Replay:
         )
         if isinstance(made, Entry):
             self._entries[ask.key] = made
+            for key in self._cut.pop(ask.key, ()):
+                self._entries.pop(key, None)
 
     def _of(self, ask: Asked) -> Served:
         name = (ask.match.upstream.name, ask.match.endpoint.name)

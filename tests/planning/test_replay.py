@@ -206,6 +206,32 @@ def test_it_foretells_the_proxys_own_calls(tmp_path: Path, without: str) -> None
     assert {"refused": 0} == {"refused": sum(each["refused"] for each in made["endpoints"])}
 
 
+@pytest.mark.parametrize("feature", ["warm", "ahead", "worn"])
+def test_it_foretells_refreshes_ahead(tmp_path: Path, feature: str) -> None:
+    """By whichever rule: all of the proxy's own calls, or within 2 % of them."""
+    settings = shipped(tmp_path, "")
+    lines = trading(600)
+    plain = replayed(settings.upstreams, lines, TAKES)["calls"]
+    ahead = replace(settings, upstreams=tuple(_ahead(each, feature) for each in settings.upstreams))
+    real = turned(really(ahead, lines)).total()
+
+    assert pytest.approx(real, rel=0.02) == replayed(ahead.upstreams, lines, TAKES)["calls"]
+    assert real > plain
+
+
+def _ahead(each: Upstream, feature: str) -> Upstream:
+    if feature == "warm":
+        kept = (f"/api/v3/klines?symbol={coin}USDT&interval=1m" for coin in ("LTC", "DOT", "TRX"))
+        return replace(each, warm=tuple(kept)) if each.name == "binance" else each
+    worn_after = 600.0 if feature == "worn" else 0.0
+    return replace(
+        each,
+        endpoints=tuple(
+            replace(rule, refresh_ahead=True, worn_after=worn_after) for rule in each.endpoints
+        ),
+    )
+
+
 def test_it_foretells_a_cold_start(tmp_path: Path) -> None:
     """All ask at once for what nobody has: what comes while a call is under way shares the next."""
     settings = shipped(tmp_path, "")
