@@ -50,7 +50,9 @@ def members(batch: Batch, match: Match) -> Members | None:
     if len(listed) + len(single) != 1:
         return None
     found = [single[0]] if single else _read(batch, listed[0])
-    if not found or len(found) > (batch.accepts or batch.most) or not all(map(_plain, found)):
+    if not found or len(found) > (batch.accepts or batch.most):
+        return None
+    if not all(_is_plain(member, batch.separator) for member in found):
         return None
     if batch.unique and len(set(found)) < len(found):
         return None
@@ -68,16 +70,16 @@ def _values(name: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 def _read(batch: Batch, written: str) -> list[str]:
     if batch.form is ListForm.COMMA:
-        return written.split(",")
+        return written.split(batch.separator)
     try:
         return msgspec.json.decode(written.encode("utf-8", "surrogateescape"), type=list[str])
     except (msgspec.DecodeError, UnicodeError):
         return []
 
 
-def _plain(member: str) -> bool:
+def _is_plain(member: str, separator: str) -> bool:
     """Whether a member can be told apart in a list, however that is read."""
-    return bool(member) and member.isprintable() and not set(member) & set(',"\\/ ')
+    return bool(member) and member.isprintable() and not set(member) & {*',"\\/ ', separator}
 
 
 def asking(batch: Batch, match: Match, request: Request, wanted: Members) -> Request:
@@ -94,8 +96,12 @@ def asking(batch: Batch, match: Match, request: Request, wanted: Members) -> Req
         text = msgspec.json.encode(list(wanted)).decode()
         added = f"{batch.parameter}={_quoted(text)}"
     else:
-        added = f"{batch.parameter}={','.join(map(_quoted, wanted))}"
+        added = f"{batch.parameter}={_joined(batch, wanted)}"
     return replace(request, query="&".join(filter(None, (kept, added))), method="GET")
+
+
+def _joined(batch: Batch, wanted: Members) -> str:
+    return quote(batch.separator, safe=",;:").join(map(_quoted, wanted))
 
 
 def _quoted(text: str) -> str:
@@ -111,7 +117,7 @@ def _path(batch: Batch, match: Match, request: Request, wanted: Members) -> str:
     ]
     met = len([each for each in match.path.split("/") if each])
     pieces = [each for each in request.path.split("/") if each]
-    pieces[len(pieces) - met + index] = ",".join(map(_quoted, wanted))
+    pieces[len(pieces) - met + index] = _joined(batch, wanted)
     return "/" + "/".join(pieces)
 
 

@@ -49,10 +49,15 @@ def test_a_list_in_the_path() -> None:
 
 def test_a_sorted_object() -> None:
     """An object by name, in the provider's order."""
-    batch, _ = read(list="ids", order="sorted", at="data", unless=["page"])
+    batch, _ = read(list="ids", separator=";", order="sorted", at="data", unless=["page"])
 
     assert batch == Batch(
-        "ids", accepts=100, at="data", order=Order.SORTED, unless=frozenset({"page"})
+        "ids",
+        separator=";",
+        accepts=100,
+        at="data",
+        order=Order.SORTED,
+        unless=frozenset({"page"}),
     )
 
 
@@ -63,6 +68,9 @@ def test_a_sorted_object() -> None:
         ({"single": "symbol", "array": "symbol"}, "list"),
         ({"list": "symbols", "single": "symbol"}, "array"),
         ({"list": "ids", "most": 50, "accepts": 20}, "accepts"),
+        ({"list": "ids", "separator": "::"}, "separator"),
+        ({"list": "ids", "separator": "a"}, "separator"),
+        ({"list": "ids", "separator": "/"}, "separator"),
     ],
 )
 def test_what_is_missing_is_said(written: dict[str, object], key: str) -> None:

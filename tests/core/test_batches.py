@@ -20,6 +20,7 @@ TOKENS = Batch(
     "addresses", in_path=True, field=("baseToken", "address"), several=True, case=Case.HEX
 )
 QUOTES = Batch("id", at="data")
+PIPED = Batch("ids", separator="|")
 
 ROUTES = Routes(
     (
@@ -53,6 +54,9 @@ def met(target: str) -> tuple[Match, Request]:
         (PRICES, "/price?vs=usd", None),
         (PRICES, "/price?ids=a%20b", None),
         (PRICES, "/price?ids=%C3%A9", ("é",)),
+        (PIPED, "/price?ids=b%7Ca", ("b", "a")),
+        (PIPED, "/price?ids=b|a", ("b", "a")),
+        (PIPED, "/price?ids=b,a", None),
         (TICKERS, "/ticker?symbol=BTC", ("BTC",)),
         (TICKERS, '/ticker?symbols=["BTC","ETH"]', ("BTC", "ETH")),
         (TICKERS, "/ticker?symbols=%5B%22BTC%22%2C%22ETH%22%5D", ("BTC", "ETH")),
@@ -93,6 +97,7 @@ def test_unless() -> None:
     ("batch", "target", "wanted", "expected"),
     [
         (PRICES, "/price?vs=usd&ids=a", ("x", "y"), "/price?vs=usd&ids=x,y"),
+        (PIPED, "/price?ids=a", ("x", "y"), "/price?ids=x%7Cy"),
         (TICKERS, "/ticker?symbols=[]", ("BTC",), "/ticker?symbol=BTC"),
         (TICKERS, "/ticker?symbol=BTC", ("A", "B"), "/ticker?symbols=%5B%22A%22%2C%22B%22%5D"),
         (TICKERS, "/ticker?symbol=BTC&type=MINI", (), "/ticker?type=MINI"),
