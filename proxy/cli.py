@@ -124,14 +124,13 @@ def plan(
 
     TRACE is what `record: FILE` in proxy.yaml has written.
     """
-    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
     from proxy.planning import replay, reports  # noqa: PLC0415 - heavy
 
     upstreams = _load(config).upstreams
     try:
         lines = tuple(replay.read(trace))
         changes = dict(_ttl(text) for text in ttls)
-        seconds = duration(takes)
+        seconds = _seconds(takes)
         made = {"configured": replay.replayed(upstreams, lines, seconds)}
         if changes:
             made["changed"] = replay.replayed(replay.changed(upstreams, changes), lines, seconds)
@@ -145,12 +144,18 @@ def plan(
 
 
 def _ttl(text: str) -> tuple[str, float]:
-    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
-
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"{text!r} is not UPSTREAM.ENDPOINT=VALUE", param_hint="--ttl")
-    return name, duration(value)
+    return name, _seconds(value)
+
+
+def _seconds(text: str) -> float:
+    """Read a duration as a file would: `2m`, or a number of seconds."""
+    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
+    from proxy.config.yaml_nodes import core_scalar  # noqa: PLC0415 - heavy
+
+    return duration(core_scalar(text))
 
 
 admin_option = click.option(

@@ -117,12 +117,14 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     run = CliRunner().invoke
 
     table = run(main, [*command, "--ttl", "u.price=1m"])
-    parsed = json.loads(run(main, [*command, "--json", "--ttl", "u.price=1m"]).stdout)
+    parsed = json.loads(run(main, [*command, "--json", "--ttl", "u.price=60"]).stdout)
     wrong = [run(main, [*command, "--ttl", each]) for each in ("u.x=1m", "u.price", "u.price=x")]
 
     assert "changed" in table.output
     assert (2, 1) == (parsed["configured"]["calls"], parsed["changed"]["calls"])
     assert "runs out" in as_text(parsed["configured"])
+    wrong.append(run(main, [*command, "--takes", "long"]))
+
     assert all(each.exit_code and "Traceback" not in each.output for each in wrong)
 
 
