@@ -88,10 +88,15 @@ class Cache:
     def _kept(self, entry: Entry) -> None:
         """Put an entry into the first level, in place of an older one and what was made of it."""
         self._first_level.put(entry)
-        for key in self._made.pop(entry.key, ()):
-            made = self._first_level.get(key)
-            if made is not None and made.received_at < entry.received_at:
-                self._first_level.delete(key)
+        self._outdate(entry.key, entry.received_at)
+
+    def _outdate(self, key: str, at: float) -> None:
+        """Forget what was made of what was under a key, and of that in turn, if it is older."""
+        for each in self._made.pop(key, ()):
+            made = self._first_level.get(each)
+            if made is None or made.received_at < at:
+                self._first_level.delete(each)
+                self._outdate(each, at)
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()

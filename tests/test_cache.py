@@ -55,10 +55,13 @@ async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
     """When there is a newer one, written here or found in the store; not what is newer itself."""
     for made, at in (("part", NOW), ("newer", NOW + 9)):
         levels.cache.adopt(entry(made, at), "whole")
+    levels.cache.adopt(entry("part of part", NOW), "part")
     levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
     await levels.settled()
 
-    assert [None, entry("newer", NOW + 9)] == [*map(levels.cache.peek, ("part", "newer"))]
+    assert [None, None, entry("newer", NOW + 9)] == [
+        *map(levels.cache.peek, ("part", "part of part", "newer"))
+    ]
     levels.cache.adopt(entry("part", NOW + 5), "whole")
     levels.store.level.put(entry("whole", NOW + 8))
     await levels.cache.stored("whole", NOW + 8, anew=True)

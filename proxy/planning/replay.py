@@ -295,8 +295,13 @@ class Replay:
         )
         if isinstance(made, Entry):
             self._entries[ask.key] = made
-            for key in self._cut.pop(ask.key, ()):
-                self._entries.pop(key, None)
+            self._outdate(ask.key)
+
+    def _outdate(self, key: str) -> None:
+        """Forget what was cut from an answer that was fetched anew, and from that in turn."""
+        for each in self._cut.pop(key, ()):
+            self._entries.pop(each, None)
+            self._outdate(each)
 
     def _of(self, ask: Asked) -> Served:
         name = (ask.match.upstream.name, ask.match.endpoint.name)
