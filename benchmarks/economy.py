@@ -5,9 +5,9 @@
 
 An hour of fifty bots (`economy_trace`), replayed ten times as fast against providers that enforce
 their limits (`economy_provider`): with no proxy, through nginx, through Varnish, and through this
-proxy with one feature after the other (the last, refresh ahead, is in no shipped file, and the
-goals are not said of it). All have the shipped TTLs; all TTLs and windows are ten times as short.
-Contenders run one after the other on one core, everything else on another.
+proxy with one feature after the other (the last, all refreshed shortly before its end, is in no
+shipped file, and the goals are not said of it). All have the shipped TTLs; all TTLs and windows are
+ten times as short. Contenders run one after the other on one core, everything else on another.
 
 How often a bot asks decides what share of nginx's weight is left, and nothing prescribes it. The
 first `--pause` (mean seconds between two questions of one bot) has all contenders; each further one

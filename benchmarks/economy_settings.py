@@ -23,6 +23,7 @@ FEATURES = (
     ("+ riders", ("riders",)),
     ("+ candles", ("align", "round", "settled", "contains")),
     ("+ longer candles", ("fetch", "opens")),
+    ("+ younger candles", ("refresh_ahead", "worn_after")),
     ("+ stretch", ("stretch",)),
 )
 """Each with what declares it on an endpoint or in the defaults, in the order they are added in."""
@@ -30,7 +31,7 @@ DEFAULT = {"riders"}
 """On where nothing is said: turned off where a contender goes without."""
 LASTING = frozenset(
     {"ttl", "stale_while_revalidate", "stale_if_error", "max_age", "negative_ttl", "negative",
-     "settled", "max_wait", "rescue_after"}
+     "settled", "max_wait", "rescue_after", "worn_after"}
 )  # fmt: skip
 WAITS = {"max_wait": 5.0 / COMPRESSION, "rescue_after": 0.5 / COMPRESSION}
 """The proxy's defaults for these, shortened as well."""
@@ -54,7 +55,7 @@ class Step:
     without: frozenset[str]
     """What of the shipped files it goes without."""
     ahead: bool = False
-    """What the trace asks for is refreshed ahead, which no shipped file declares."""
+    """All that is asked for is refreshed shortly before its end, which no shipped file says."""
 
     @property
     def as_shipped(self) -> bool:
@@ -67,6 +68,7 @@ class Step:
         if self.ahead:
             for endpoint in RULED[name]:
                 settings["endpoints"][endpoint]["refresh_ahead"] = True
+                settings["endpoints"][endpoint].pop("worn_after", None)
         return settings
 
 

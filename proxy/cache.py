@@ -25,13 +25,19 @@ The interleaving that `_put` defends against (the store does likewise):
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 from proxy.core.model import Entry, Invalidate, Nothing, Put, Touch, Write
 from proxy.core.variants import INDEX, listed
 from proxy.ports import FirstLevel, Store
 from proxy.tasks import Tasks
+
+MOST_MADE_OF: Final = 4096
+"""Entries of which it is known what was made of them; the one that was noted first makes room."""
+MOST_MADE: Final = 64
+"""So many of each are known; further ones end with their own TTL."""
 
 
 class Cache:
@@ -45,6 +51,8 @@ class Cache:
         self._forgetting: dict[str, int] = {}
         """Keys that the store is about to forget, and how many times over."""
         self._forgotten = 0
+        self._made: OrderedDict[str, set[str]] = OrderedDict()
+        """Keys of what was made of the entry under a key."""
 
     def peek(self, key: str) -> Entry | None:
         """Return what the first level holds, without waiting."""
@@ -67,9 +75,30 @@ class Cache:
         )
         return tuple(variant for variant in variants if variant is not None)
 
-    def adopt(self, entry: Entry) -> None:
-        """Put an entry into the first level alone: what it was made of is in the store."""
+    def adopt(self, entry: Entry, of: str) -> None:
+        """Put an entry into the first level alone: what it was made of is in the store.
+
+        When there is something newer under the key `of`, it goes, to be made of that.
+        """
         self._first_level.put(entry)
+        made = self._made.setdefault(of, set())
+        if len(made) < MOST_MADE:
+            made.add(entry.key)
+        if len(self._made) > MOST_MADE_OF:
+            self._made.popitem(last=False)
+
+    def _kept(self, entry: Entry) -> None:
+        """Put an entry into the first level, in place of an older one and what was made of it."""
+        self._first_level.put(entry)
+        self._outdate(entry.key, entry.received_at)
+
+    def _outdate(self, key: str, at: float) -> None:
+        """Forget what was made of what was under a key, and of that in turn, if it is older."""
+        for each in self._made.pop(key, ()):
+            made = self._first_level.get(each)
+            if made is None or made.received_at < at:
+                self._first_level.delete(each)
+                self._outdate(each, at)
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()
@@ -129,13 +158,13 @@ class Cache:
         if kept is None or (entry is not None and entry.received_at >= kept.received_at):
             return entry
         if forgotten == self._forgotten:
-            self._first_level.put(kept)
+            self._kept(kept)
         return kept
 
     def _put(self, entry: Entry, now: float) -> tuple["asyncio.Future[None]", ...]:
         there = self._first_level.get(entry.key)
         if there is None or not entry.received_at < there.received_at <= now:
-            self._first_level.put(entry)
+            self._kept(entry)
         keep = entry.lifetimes.usable - entry.age(now)
         if keep <= 0:
             return ()

@@ -105,8 +105,21 @@ def explain(url: str, config: Path, method: str, headers: tuple[str, ...], as_js
     metavar="UPSTREAM.ENDPOINT=VALUE",
     help="Try another TTL, as in coingecko.price=2m. May be repeated.",
 )
+@click.option(
+    "--takes",
+    default="200ms",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a provider takes to answer: what is asked meanwhile shares calls.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+def plan(
+    trace: "BinaryIO",
+    config: Path,
+    ttls: tuple[str, ...],
+    takes: str,
+    as_json: bool,  # noqa: FBT001 - click passes flags so
+) -> None:
     """Replay recorded traffic against the configuration. Nothing is sent.
 
     TRACE is what `record: FILE` in proxy.yaml has written.
@@ -117,9 +130,10 @@ def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) 
     try:
         lines = tuple(replay.read(trace))
         changes = dict(_ttl(text) for text in ttls)
-        made = {"configured": replay.replayed(upstreams, lines)}
+        seconds = _seconds(takes)
+        made = {"configured": replay.replayed(upstreams, lines, seconds)}
         if changes:
-            made["changed"] = replay.replayed(replay.changed(upstreams, changes), lines)
+            made["changed"] = replay.replayed(replay.changed(upstreams, changes), lines, seconds)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -130,12 +144,18 @@ def plan(trace: "BinaryIO", config: Path, ttls: tuple[str, ...], as_json: bool) 
 
 
 def _ttl(text: str) -> tuple[str, float]:
-    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
-
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter(f"{text!r} is not UPSTREAM.ENDPOINT=VALUE", param_hint="--ttl")
-    return name, duration(value)
+    return name, _seconds(value)
+
+
+def _seconds(text: str) -> float:
+    """Read a duration as a file would: `2m`, or a number of seconds."""
+    from proxy.config.scalars import duration  # noqa: PLC0415 - heavy
+    from proxy.config.yaml_nodes import core_scalar  # noqa: PLC0415 - heavy
+
+    return duration(core_scalar(text))
 
 
 admin_option = click.option(

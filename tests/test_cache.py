@@ -51,6 +51,40 @@ async def levels() -> AsyncIterator[Levels]:
     await made.tasks.close()
 
 
+async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
+    """When there is a newer one, written here or found in the store; not what is newer itself."""
+    for made, at in (("part", NOW), ("newer", NOW + 9)):
+        levels.cache.adopt(entry(made, at), "whole")
+    levels.cache.adopt(entry("part of part", NOW), "part")
+    levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
+    await levels.settled()
+
+    assert [None, None, entry("newer", NOW + 9)] == [
+        *map(levels.cache.peek, ("part", "part of part", "newer"))
+    ]
+    levels.cache.adopt(entry("part", NOW + 5), "whole")
+    levels.store.level.put(entry("whole", NOW + 8))
+    await levels.cache.stored("whole", NOW + 8, anew=True)
+
+    assert levels.cache.peek("part") is None
+
+
+async def test_how_much_is_known_of_what_was_made_is_bounded(
+    levels: Levels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not known any more ends with its own TTL."""
+    monkeypatch.setattr("proxy.cache.MOST_MADE_OF", 1)
+    monkeypatch.setattr("proxy.cache.MOST_MADE", 1)
+    for made, of in (("a1", "a"), ("b1", "b"), ("b2", "b")):
+        levels.cache.adopt(entry(made), of)
+    for of in "ab":
+        levels.cache.write(Put(entry(of, NOW + 5)), NOW + 5)
+
+    assert [True, False, True] == [
+        levels.cache.peek(made) is not None for made in ("a1", "b1", "b2")
+    ]
+
+
 async def test_what_the_store_has_comes_to_the_first_level(levels: Levels) -> None:
     """An entry that another process stored is found, and the next look-up needs no store."""
     levels.store.level.put(entry("a"))

@@ -61,7 +61,7 @@ class Composition(Struct, frozen=True):
             contents = [await content(answer) for answer in answers]
             bodies = list(zip(names, contents, strict=True))
             body = batches.compose(batch, bodies, listed=batches.is_list(batch, self.ask.match))
-        except (BrokenExchangeError, ValueError, KeyError):
+        except (BrokenExchangeError, ValueError, *batches.BROKEN):
             return None
         account = _account(self.ask, answers)
         fields = _fields(answers)

@@ -1,7 +1,8 @@
 """Cuts: shorter answers made from longer ones that are stored, or that are fetched in their place.
 
 What is cut becomes an entry of its own in the first level, as old as what it was cut from; the
-store need not have it twice.
+store need not have it twice. It goes when that is replaced, so nobody's candles are older than what
+is known already.
 """
 
 from typing import Final
@@ -55,7 +56,7 @@ class Cuts:
             return None
         fields = without(entry.fields, OF_THE_WHOLE)
         own = replace(entry, key=ask.key, body=shorter, encoding="", fields=fields)
-        self._cache.adopt(own)
+        self._cache.adopt(own, holder.key)
         return own
 
 

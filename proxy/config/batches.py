@@ -22,6 +22,9 @@ class BatchFile(Strict):
     form: Literal["comma", "json"] = Field(
         default="comma", description="`comma`: a,b. `json`: an array of strings."
     )
+    separator: Text = Field(
+        default=",", description="One character, where another than a comma stands between them."
+    )
     most: Count = Field(default=100, description="Members that one call takes.")
     accepts: Count | None = Field(
         default=None,
@@ -53,6 +56,10 @@ class BatchFile(Strict):
         default="exact",
         description="Spellings that name one member. `hex`: 0x… in any case, all others exactly.",
     )
+    unique: Flag = Field(
+        default=False,
+        description="The provider refuses a list that names a member twice: it passes as it came.",
+    )
     riders: Flag = Field(
         default=True,
         description="A call takes along members that were used lately and are half way through"
@@ -76,11 +83,15 @@ def made(
     if file.accepts is not None and file.accepts < file.most:
         complain("accepts", f"is less than `most`, which is {file.most}")
         return None
+    if len(file.separator) != 1 or file.separator.isalnum() or file.separator in "/&=%?#":
+        complain("separator", "must be one character that parts a list, as `,` or `;` or `|`")
+        return None
     variables = {segment.text for segment in segments if segment.kind == "variable"}
     return Batch(
         parameter=file.list or "",
         in_path=file.list in variables,
         form=ListForm(file.form),
+        separator=file.separator,
         most=file.most,
         accepts=file.accepts or file.most,
         single=file.single or "",
@@ -91,6 +102,7 @@ def made(
         order=Order(file.order),
         ranked=tuple(file.ranked.split(".")) if file.ranked else (),
         case=Case(file.case),
+        unique=file.unique,
         riders=file.riders,
         unless=frozenset(file.unless),
     )

@@ -35,6 +35,7 @@ _PLAIN = (
     "max_size",
     "max_age",
     "refresh_ahead",
+    "worn_after",
 )
 
 

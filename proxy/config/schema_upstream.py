@@ -171,6 +171,11 @@ class Behaviour(Strict):
         default=None,
         description="Fetch anew what is used often before it ends, where quota is to spare.",
     )
+    worn_after: Duration | None = Field(
+        default=None,
+        description="With `refresh_ahead`: do so not shortly before the end, but once its hits were"
+        " given this much age, all together.",
+    )
 
 
 class EndpointFile(Behaviour):

@@ -4,15 +4,18 @@
 own (`ids=bitcoin`, or `symbol=BTCUSDT` where the provider has a parameter for one), and an entry
 of its own under that request's key: what the provider answers for it alone. A call for several is
 cut into those answers, and a list is answered by putting them together in the shape, and in the
-order, of the provider. Members are cut and joined as raw JSON: no number is ever read.
+order, of the provider. Members are cut and joined as raw JSON: no number is ever read, and no name
+is written anew.
 
 Left alone, and asked as they came: lists longer than the provider takes, with empty members or
-members that hold the separator, repeated list parameters, and `unless` parameters (pages, orders).
+members that hold the separator, those that name a member twice where that is refused (`unique`),
+repeated list parameters, and `unless` parameters (pages, orders).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +29,13 @@ from proxy.core.shapes import Batch, ListForm, Order
 Members: TypeAlias = tuple[str, ...]
 Parts: TypeAlias = Mapping[str, bytes]
 """The reply that each member gets for itself; one that the provider left out has none."""
+Element: TypeAlias = tuple[str, bytes, bytes]
+"""What a reply holds of a member: its name; raw, its value; raw, its key, where it has one."""
+
+BROKEN: Final = (msgspec.DecodeError, KeyError, RecursionError)
+"""What a body brings about that is not of the declared shape, or nested beyond all reading."""
+
+_tokens = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]:]').finditer
 
 
 # ── Requests ──
@@ -40,7 +50,11 @@ def members(batch: Batch, match: Match) -> Members | None:
     if len(listed) + len(single) != 1:
         return None
     found = [single[0]] if single else _read(batch, listed[0])
-    if not found or len(found) > (batch.accepts or batch.most) or not all(map(_plain, found)):
+    if not found or len(found) > (batch.accepts or batch.most):
+        return None
+    if not all(_is_plain(member, batch.separator) for member in found):
+        return None
+    if batch.unique and len(set(found)) < len(found):
         return None
     return tuple(dict.fromkeys(batch.same(member) for member in found))
 
@@ -56,16 +70,16 @@ def _values(name: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 def _read(batch: Batch, written: str) -> list[str]:
     if batch.form is ListForm.COMMA:
-        return written.split(",")
+        return written.split(batch.separator)
     try:
         return msgspec.json.decode(written.encode("utf-8", "surrogateescape"), type=list[str])
     except (msgspec.DecodeError, UnicodeError):
         return []
 
 
-def _plain(member: str) -> bool:
+def _is_plain(member: str, separator: str) -> bool:
     """Whether a member can be told apart in a list, however that is read."""
-    return bool(member) and member.isprintable() and not set(member) & set(',"\\/ ')
+    return bool(member) and member.isprintable() and not set(member) & {*',"\\/ ', separator}
 
 
 def asking(batch: Batch, match: Match, request: Request, wanted: Members) -> Request:
@@ -82,8 +96,12 @@ def asking(batch: Batch, match: Match, request: Request, wanted: Members) -> Req
         text = msgspec.json.encode(list(wanted)).decode()
         added = f"{batch.parameter}={_quoted(text)}"
     else:
-        added = f"{batch.parameter}={','.join(map(_quoted, wanted))}"
+        added = f"{batch.parameter}={_joined(batch, wanted)}"
     return replace(request, query="&".join(filter(None, (kept, added))), method="GET")
+
+
+def _joined(batch: Batch, wanted: Members) -> str:
+    return quote(batch.separator, safe=",;:").join(map(_quoted, wanted))
 
 
 def _quoted(text: str) -> str:
@@ -99,7 +117,7 @@ def _path(batch: Batch, match: Match, request: Request, wanted: Members) -> str:
     ]
     met = len([each for each in match.path.split("/") if each])
     pieces = [each for each in request.path.split("/") if each]
-    pieces[len(pieces) - met + index] = ",".join(map(_quoted, wanted))
+    pieces[len(pieces) - met + index] = _joined(batch, wanted)
     return "/" + "/".join(pieces)
 
 
@@ -121,19 +139,19 @@ def split(
     try:
         outer, container = _opened(batch, body)
         found = _named(batch, container)
-    except (msgspec.DecodeError, KeyError):
+    except BROKEN:
         return None
     asked = {*wanted, *riding}
-    parts: dict[str, list[tuple[str, bytes]]] = {}
+    parts: dict[str, list[Element]] = {}
     spellings = set()
-    for name, element in found:
-        member = batch.same(name)
+    for element in found:
+        member = batch.same(element[0])
         spellings.add(member.casefold())
         if member in asked:
             kept = parts.setdefault(member, [])
             if not batch.several:
                 kept.clear()
-            kept.append((name, element))
+            kept.append(element)
     if batch.single:
         return {member: elements[-1][1] for member, elements in parts.items()}
     wrap = _wrapper(batch, outer)
@@ -152,21 +170,21 @@ def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool)
     What stands around the members (a status block) is taken from the last of them.
 
     Raises:
-        msgspec.DecodeError: a member's reply is not of the declared shape.
+        BROKEN: a member's reply is not of the declared shape.
 
     """
     if not listed:
         return answers[0][1]
-    elements: list[tuple[str, bytes]] = []
-    outer: Mapping[str, bytes] = {}
+    elements: list[Element] = []
+    outer: Sequence[Element] = ()
     for member, body in answers:
         if batch.single:
-            elements.append((member, body))
+            elements.append((member, body, b""))
             continue
         outer, container = _opened(batch, body)
         elements += _named(batch, container) if container else ()
-    if not batch.several:
-        elements = list(dict(elements).items())  # asked for in two spellings, it is one
+    if not batch.several:  # asked for in two spellings, it is one
+        elements = list({each[0]: each for each in elements}.values())
     if batch.order is Order.SORTED:
         elements.sort(key=lambda each: each[0])
     if batch.ranked:
@@ -174,48 +192,72 @@ def compose(batch: Batch, answers: Sequence[tuple[str, bytes]], *, listed: bool)
     return _wrapper(batch, outer)(elements)
 
 
-def _opened(batch: Batch, body: bytes) -> tuple[Mapping[str, bytes], bytes]:
-    """Return what stands around the container, and the container, raw."""
+def _opened(batch: Batch, body: bytes) -> tuple[Sequence[Element], bytes]:
+    """Return what stands around the container, that among it, and the container, raw."""
     if not batch.at:
-        return {}, body
-    outer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return {name: bytes(raw) for name, raw in outer.items()}, bytes(outer[batch.at])
+        return (), body
+    outer = _pairs(body)
+    return outer, {name: value for name, value, _ in outer}[batch.at]
 
 
-def _named(batch: Batch, container: bytes) -> list[tuple[str, bytes]]:
+def _named(batch: Batch, container: bytes) -> list[Element]:
     """Return the members in a container, as the provider names them, raw."""
     if container.strip() == b"null":
         return []
     if not batch.field:
-        whole = msgspec.json.decode(container, type=dict[str, msgspec.Raw])
-        return [(name, bytes(raw)) for name, raw in whole.items()]
-    found = []
+        return _pairs(container)
+    found: list[Element] = []
     for raw in msgspec.json.decode(container, type=list[msgspec.Raw]):
         name: Any = msgspec.json.decode(raw, type=_namer(batch.field))
         for _ in batch.field:
             name = name.member
-        found.append((name if isinstance(name, str) else str(name), bytes(raw)))
+        found.append((name if isinstance(name, str) else str(name), bytes(raw), b""))
     return found
 
 
-def _wrapper(
-    batch: Batch, outer: Mapping[str, bytes]
-) -> Callable[[Sequence[tuple[str, bytes]]], bytes]:
+def _pairs(text: bytes) -> list[Element]:
+    """Return what an object holds, in its order; of a name that is there twice, the last."""
+    whole = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    if b"\\" not in text:  # then each is written in one way only
+        return [(name, bytes(raw), msgspec.json.encode(name)) for name, raw in whole.items()]
+    written = {msgspec.json.decode(key, type=str): key for key in _keys(text)}
+    return [(name, bytes(raw), written[name]) for name, raw in whole.items()]
+
+
+def _keys(text: bytes) -> Iterator[bytes]:
+    """Yield the keys of an object that is sound, as they are written."""
+    depth, last = 0, b""
+    for found in _tokens(text):
+        token = found[0]
+        if token in {b"{", b"["}:
+            depth += 1
+        elif token in {b"}", b"]"}:
+            depth -= 1
+        elif token != b":":
+            last = token
+        elif depth == 1:
+            yield last
+
+
+def _wrapper(batch: Batch, outer: Sequence[Element]) -> Callable[[Sequence[Element]], bytes]:
     """Return what puts elements back into the shape of a whole reply."""
 
-    def wrap(elements: Sequence[tuple[str, bytes]]) -> bytes:
+    def wrap(elements: Sequence[Element]) -> bytes:
         if batch.field:
-            container = b"[" + b",".join(element for _, element in elements) + b"]"
+            container = b"[" + b",".join([value for _, value, _ in elements]) + b"]"
         else:
-            pairs = (msgspec.json.encode(name) + b":" + element for name, element in elements)
-            container = b"{" + b",".join(pairs) + b"}"
+            container = _object(elements)
         if not batch.at:
             return container
-        rows = {**outer, batch.at: container}
-        inner = (msgspec.json.encode(name) + b":" + raw for name, raw in rows.items())
-        return b"{" + b",".join(inner) + b"}"
+        return _object(
+            [(name, container if name == batch.at else raw, key) for name, raw, key in outer]
+        )
 
     return wrap
+
+
+def _object(pairs: Sequence[Element]) -> bytes:
+    return b"{" + b",".join([key + b":" + value for _, value, key in pairs]) + b"}"
 
 
 def _rank(batch: Batch, element: bytes) -> float:

@@ -8,6 +8,7 @@ class ListForm(StrEnum):
     """How a list is written."""
 
     COMMA = "comma"
+    """Members with a separator between them."""
     JSON = "json"
 
 
@@ -37,6 +38,8 @@ class Batch:
     none, and only `all` can serve several."""
     in_path: bool = False
     form: ListForm = ListForm.COMMA
+    separator: str = ","
+    """What stands between members, where the list is no JSON."""
     most: int = 100
     """Members that one call is made for."""
     accepts: int = 0
@@ -55,6 +58,8 @@ class Batch:
     ranked: tuple[str, ...] = ()
     """Where an element says the figure by which the provider ranks them, largest first."""
     case: Case = Case.EXACT
+    unique: bool = False
+    """The provider refuses a list that names a member twice."""
     riders: bool = True
     """A call takes along members that will be asked for again soon."""
     unless: frozenset[str] = frozenset()

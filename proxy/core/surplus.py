@@ -4,7 +4,9 @@
 - Of a day or a month, no more than the share of it that has passed: nothing runs ahead of its pace.
 
 And when it is due: in the last tenth of the TTL; where a candle's close ends the entry, at that
-moment, since nothing new is to be had before.
+moment, since nothing new is to be had before. Or when it is worn: a call that makes many hits
+younger by much is made long before the end, one that makes few younger by little is not. How much
+age hits were given is known well enough from their number: they come evenly.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,6 +48,11 @@ def is_due(lives: Lifetimes, age: float) -> bool:
         return age >= lives.ttl
     lead = max(lives.ttl * LAST, min(SOONEST, lives.ttl / 2))
     return age >= lives.ttl - lead
+
+
+def is_worn(lives: Lifetimes, age: float, hits: int, worn_after: float) -> bool:
+    """Return whether hits were given more age than a refresh is worth, and it has not ended yet."""
+    return hits * age / 2 >= worn_after and age < lives.ttl * (1 - LAST)
 
 
 def worth(hits: int, bill: Bill) -> float:

@@ -216,9 +216,11 @@ class Endpoint:
     """How a longer answer holds a shorter one."""
     refresh_ahead: bool = False
     """What is used often is fetched anew before it ends, where quota is to spare."""
+    worn_after: float = 0.0
+    """Then not shortly before its end, but once its hits were given so many seconds of age, all
+    together; 0: shortly before its end."""
     lifetimes: Lifetimes | None = field(init=False, compare=False, repr=False)
     """The configured ones, where no parameter changes them; None: see `costs.lifetimes`."""
-
     variables: tuple[tuple[str, int], ...] = field(init=False, compare=False, repr=False)
     """The variables of the template that take one segment, and which that is."""
     rest: bool = field(init=False, compare=False, repr=False)

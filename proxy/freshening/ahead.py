@@ -3,8 +3,7 @@
 Once a second it looks at the answers that are used, and at those of the `warm:` lists. What is due
 is fetched, that first which saves most for its cost, as long as every limit has room to spare
 (`core.surplus`), nobody waits for the upstream, and it is not on hold. A refresh never waits for
-quota; where members share a call, it takes the family along (`riders`). An answer is hot if it was
-used `HOT` times since it came; what was used less is let end, and forgotten.
+quota; where members share a call, it takes the family along (`riders`). What is due says `dues`.
 """
 
 import asyncio
@@ -22,13 +21,11 @@ from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.upstreams import Upstream
 from proxy.flow import Flow
+from proxy.freshening import dues
 from proxy.freshening.heats import Heat
 from proxy.ports import Ledger
 
 PERIOD: Final = 1.0
-HOT: Final = 2
-AGAIN: Final = 15.0
-"""Seconds after which a refresh that brought nothing is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,11 @@ class Ahead:
             self._routes = parts.flow.routes
             self._warm(self._routes)
         planned: dict[str, dict[str, float]] = {}
-        due = [heat for heat in parts.flow.heats if _is_kept(heat) and await self._is_due(heat)]
-        for heat in sorted(due, key=_worth, reverse=True):
+        due = [heat for heat in parts.flow.heats if dues.is_kept(heat) and await self._is_due(heat)]
+        for heat in sorted(due, key=dues.worth, reverse=True):
             spent = planned.setdefault(heat.asked.match.upstream.name, {})
             if self._affords(heat.asked, spent):
-                heat.not_before = parts.now() + AGAIN
+                heat.not_before = parts.now() + dues.AGAIN
                 for charge in heat.asked.bill().charges:
                     spent[charge.bucket] = spent.get(charge.bucket, 0.0) + charge.cost
                 await parts.flow.refresh(replace(heat.asked, began=parts.time()))
@@ -89,17 +86,12 @@ class Ahead:
             return False
         key = heat.asked.key
         entry = parts.cache.peek(key)
-        if entry is None or surplus.is_due(entry.lifetimes, entry.age(now)):
+        if entry is None or dues.is_old(heat, entry, now):
             entry = next(iter(await parts.cache.stored(key, now, anew=True)), None)
-        if entry is not None and entry.received_at != heat.of:
-            first = heat.of is None
-            heat.of = entry.received_at
-            heat.hits = heat.hits if first else 0
-        if entry is not None and not surplus.is_due(entry.lifetimes, entry.age(now)):
-            return False
-        if heat.warm or (entry is not None and heat.hits >= HOT):
+        dues.note(heat, entry)
+        if dues.is_due(heat, entry, now):
             return True
-        if entry is None or entry.age(now) > entry.lifetimes.ttl:
+        if dues.is_over(heat, entry, now):
             parts.flow.heats.forget(heat)
         return False
 
@@ -122,12 +114,3 @@ def wanted(routes: Routes, upstream: Upstream, path: str, secret: bytes = b"") -
     ask = asked(request, route, 0.0, secret)
     composed = composition(ask, routes)
     return (ask,) if composed is None else tuple(member for _, member in composed.members)
-
-
-def _is_kept(heat: Heat) -> bool:
-    """Whether an answer is refreshed ahead at all: others are counted for what shares calls."""
-    return heat.warm or heat.asked.match.endpoint.refresh_ahead
-
-
-def _worth(heat: Heat) -> float:
-    return surplus.worth(heat.hits + heat.warm, heat.asked.bill())

@@ -1,8 +1,10 @@
 """Errands: what is to be fetched in simulated time, which calls it goes in, and who waits for it.
 
 Who shares a call, who rides along, and how far apart calls go is decided by what decides it in
-earnest (`batching`). A call is over at once; what finds no quota, or is kept back for others to
-come, is tried again when there may be some, with all who have come by then.
+earnest (`batching`). A call is under way for as long as the provider is said to take: who asks for
+what it brings waits for it, and what else could have gone with it gathers for the next. What finds
+no quota, or is kept back for others to come, is tried again when there may be some, with all who
+have come by then.
 """
 
 import heapq
@@ -33,18 +35,24 @@ class Waiting:
     keys: frozenset[str]
     """Of the answers that it waits for."""
     until: float
+    """When it goes without them, unless they are under way by then."""
     told: Callable[[bool], None]
     """Takes whether it got them."""
+    hurried: bool = False
+    """It goes without them even then: it has something to fall back on."""
 
 
 @dataclass(eq=False, slots=True)
 class _Errand:
-    """What can go in the same calls, and has not gone yet."""
+    """What can go in the same calls, has not gone yet, or has not come back."""
 
     open: dict[str, Asked] = field(default_factory=dict)
+    flying: dict[str, Asked] = field(default_factory=dict)
+    """What the call under way brings."""
+    sent_at: float = 0.0
     waiting: list[Waiting] = field(default_factory=list)
     at: float = 0.0
-    """When it is tried again."""
+    """When it is tried again, or lands."""
 
 
 class Errands:
@@ -56,10 +64,16 @@ class Errands:
         ledger: Ledger,
         heats: Heats,
         entries: dict[str, Entry],
-        came: Callable[[Asked], None],
+        came: Callable[[Asked, float], None],
         called: Callable[[Asked], None],
+        *,
+        takes: float = 0.0,
     ) -> None:
-        """Take routes, limits, what is used, what is stored; who stores, and who counts calls."""
+        """Take routes, limits, what is used, what is stored; who stores, and who counts calls.
+
+        `came` is told what came and when it was sent for; `takes`: seconds of every call.
+        """
+        self._takes = takes
         self._ledger = ledger
         self._came = came
         self._called = called
@@ -74,20 +88,29 @@ class Errands:
     def is_awaited(self, ask: Asked) -> bool:
         """Whether an answer is to be fetched already."""
         errand = self._errands.get(self._name(ask))
-        return errand is not None and ask.key in errand.open
+        return errand is not None and (ask.key in errand.open or ask.key in errand.flying)
 
-    def run(self, asks: list[Asked], waiting: Waiting) -> None:
+    def waits(self, upstream: str) -> bool:
+        """Return whether anything waits for an upstream's quota."""
+        return any(
+            next(iter(errand.open.values())).match.upstream.name == upstream
+            for errand in self._errands.values()
+            if errand.open and not errand.flying
+        )
+
+    def run(self, asks: list[Asked], *waiting: Waiting) -> None:
         """Fetch answers that can go in the same calls, now if they may go now."""
         name = self._name(asks[0])
         errand = self._errands.get(name)
         is_new = errand is None
         if errand is None:
             errand = self._errands[name] = _Errand()
-        errand.open.update({each.key: each for each in asks if each.key not in errand.open})
-        errand.waiting.append(waiting)
-        if is_new or self._is_full(errand):
+        coming = errand.open.keys() | errand.flying.keys()
+        errand.open.update({each.key: each for each in asks if each.key not in coming})
+        errand.waiting += waiting
+        if not errand.flying and (is_new or self._is_full(errand)):
             wait = self._made(name, errand)
-            if is_new and errand.open:
+            if errand.flying or (is_new and errand.open):
                 self._wait(name, errand, wait)
             self._close(name, errand)
 
@@ -99,9 +122,12 @@ class Errands:
             if errand is None or errand.at != at:
                 continue
             self._ledger.now = max(self._ledger.now, at)
+            self._land(errand)
             _tell(errand, self._ledger.now)
             wait = self._made(name, errand) if errand.waiting else 0.0
-            if errand.open and errand.waiting:
+            if errand.flying:
+                self._wait(name, errand, wait)
+            elif errand.open and errand.waiting:
                 self._wait(name, errand, max(wait, TICK))
             self._close(name, errand)
 
@@ -112,19 +138,29 @@ class Errands:
     def _close(self, name: str, errand: _Errand) -> None:
         """Forget an errand that is done, or for which nobody waits any more."""
         _tell(errand, self._ledger.now)
-        if not errand.open or not errand.waiting:
+        if not errand.flying and (not errand.open or not errand.waiting):
             self._errands.pop(name, None)
 
     def _made(self, name: str, errand: _Errand) -> float:
-        """Make the calls that may go now; return for how long the next one cannot."""
+        """Make the calls that may go now; return in how long there is more to be done."""
         while errand.open:
             chosen, wait = self._attempt(name, list(errand.open.values()))
             if wait > 0:
                 return wait
+            errand.sent_at = self._ledger.now
+            errand.flying = {each.key: each for each in chosen}
             for each in chosen:
-                self._came(each)
                 errand.open.pop(each.key, None)
+            if self._takes > 0:
+                return self._takes
+            self._land(errand)
         return 0.0
+
+    def _land(self, errand: _Errand) -> None:
+        """Take what the call under way brings."""
+        for each in errand.flying.values():
+            self._came(each, errand.sent_at)
+        errand.flying = {}
 
     def _attempt(self, name: str, asks: list[Asked]) -> tuple[list[Asked], float]:
         """Make a call for as many as may share one: who has come, or for how long it cannot go."""
@@ -175,10 +211,10 @@ def _tell(errand: _Errand, now: float) -> None:
     """Tell those whose answers have come, and those who wait no longer."""
     left = []
     for each in errand.waiting:
-        if not each.keys & errand.open.keys():
-            each.told(True)  # noqa: FBT003 - it got them
-        elif now > each.until:
-            each.told(False)  # noqa: FBT003 - it did not
+        open_ = bool(each.keys & errand.open.keys())
+        is_late = now > each.until and (open_ or each.hurried)
+        if is_late or not (open_ or each.keys & errand.flying.keys()):
+            each.told(not is_late)
         else:
             left.append(each)
     errand.waiting = left

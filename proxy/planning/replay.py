@@ -2,10 +2,9 @@
 
 The same core decides as in earnest: routing, keys, plans, stretching, which requests share a call,
 who rides along, which answer holds which, and the arithmetic of limits. What is simulated of the
-provider: it answers 200 at once, as much as it was asked for, and counts what it is said to cost.
-What is asked for while a call is under way is not known, as none takes time; refreshes ahead are
-not made. So the real figures differ by little: tests hold both together. A request that finds no
-quota waits as long as it would, in order.
+provider: it answers 200 after as long as it is said to take (`takes`), as much as it was asked for,
+and counts what it is said to cost. So the real figures differ by little: tests hold both together.
+A request that finds no quota waits as long as it would, in order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,6 +37,7 @@ from proxy.core.upstreams import Upstream
 from proxy.freshening.heats import Heats
 from proxy.freshening.stretches import Stretches
 from proxy.planning.errands import Errands, Waiting
+from proxy.planning.refreshes import Refreshes
 from proxy.planning.reports import Served, report
 from proxy.planning.simulation import Ledger
 
@@ -96,8 +96,8 @@ def changed(upstreams: Iterable[Upstream], ttls: Mapping[str, Table]) -> tuple[U
 class Replay:
     """One run of a trace."""
 
-    def __init__(self, upstreams: tuple[Upstream, ...]) -> None:
-        """Take the configuration to try."""
+    def __init__(self, upstreams: tuple[Upstream, ...], takes: float = 0.0) -> None:
+        """Take the configuration to try, and how long a provider takes (seconds)."""
         self.routes = Routes(upstreams)
         self.ledger = Ledger(upstreams)
         self.served: dict[tuple[str, str], Served] = {}
@@ -107,7 +107,13 @@ class Replay:
         self._heats = Heats()
         self._families = Families()
         self._errands = Errands(
-            self.routes, self.ledger, self._heats, self._entries, self._store, self._called
+            self.routes, self.ledger, self._heats, self._entries, self._store, self._called,
+            takes=takes,
+        )  # fmt: skip
+        self._cut: dict[str, set[str]] = {}
+        """Keys of what was cut from the answer under a key."""
+        self._refreshes = Refreshes(
+            self.ledger, self._heats, self._entries, self._errands.waits, self._refresh
         )
 
     def run(self, lines: Iterable[Line]) -> None:
@@ -115,12 +121,21 @@ class Replay:
         began = None
         for line in sorted(lines, key=lambda each: each.at):
             if began is None:
-                began = self.ledger.began = line.at
-            self._errands.until(line.at)
-            self.ledger.now = line.at
+                began = self.ledger.began = self.ledger.now = line.at
+                self._refreshes.begin(self.routes, self._fetched_for)
+            self._until(line.at)
             self.duration = line.at - began
             self._serve(line)
         self._errands.until(float("inf"))
+
+    def _until(self, at: float) -> None:
+        """Let pass what happens by itself up to a time."""
+        while self._refreshes.next <= at:
+            self._errands.until(self._refreshes.next)
+            self.ledger.now = self._refreshes.next
+            self._refreshes.look(at)
+        self._errands.until(at)
+        self.ledger.now = at
 
     def _serve(self, line: Line) -> None:
         path, _, query = line.target.partition("?")
@@ -208,12 +223,17 @@ class Replay:
                 continue
             if holder.reaches(ask, held.received_at):
                 self._entries[ask.key] = structs.replace(held, key=ask.key)
+                self._cut.setdefault(holder.key, set()).add(ask.key)
                 return (self._entries[ask.key],)
         return () if own is None else (own,)
 
     def _used(self, ask: Asked) -> None:
-        if ask.match.endpoint.batch is not None:
-            self._heats.note(ask)
+        if ask.match.endpoint.refresh_ahead or ask.match.endpoint.batch is not None:
+            self._heats.note(self._fetched_for(ask))
+
+    def _fetched_for(self, ask: Asked) -> Asked:
+        longer = self._families.in_place_of(ask, self.routes, self.ledger.now)
+        return ask if longer is None else longer.asked
 
     # ── What is fetched ──
 
@@ -232,48 +252,70 @@ class Replay:
         served, keys = self._of(ask), frozenset(each.key for each in missing)
         joined = all(map(self._errands.is_awaited, missing))
         got = Verdict.JOINED if joined else Verdict.MISS
-        told: list[bool] = []
 
         def tell(came: bool) -> None:  # noqa: FBT001 - what became of it
-            if not told:
-                served.count(got if came else Verdict.REFUSED, age if came else 0.0)
-            told.append(came)
+            served.count(got if came else Verdict.REFUSED, age if came else 0.0)
 
-        self._errands.run([*missing, *stale], Waiting(keys, ask.began + ask.max_wait, tell))
-        if rescued is not None and not told:
-            served.count(Verdict.RESCUED, rescued)
-            told.append(True)
+        asks, until = [*missing, *stale], ask.began + ask.max_wait
+        if rescued is None:
+            self._errands.run(asks, Waiting(keys, until, tell))
+            return
+
+        def tell_in_time(came: bool) -> None:  # noqa: FBT001 - likewise
+            served.count(got if came else Verdict.RESCUED, age if came else rescued)
+
+        hurry = min(until, ask.began + ask.match.endpoint.rescue_after)
+        self._errands.run(
+            asks, Waiting(keys, hurry, tell_in_time, hurried=True), Waiting(keys, until, _nobody)
+        )
 
     def _behind(self, ask: Asked, stale: list[Asked]) -> None:
         """Fetch for nobody what was given stale, or the longer answers that hold it."""
-        now, wanted = self.ledger.now, []
-        for each in stale:
-            longer = self._families.in_place_of(each, self.routes, now)
-            wanted.append(each if longer is None else longer.asked)
-            self._families.note(wanted[-1])
+        wanted = [self._fetched_for(each) for each in stale]
+        for each in wanted:
+            self._families.note(each)
         keys = frozenset(each.key for each in wanted)
-        self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, lambda _: None))
+        self._errands.run(wanted, Waiting(keys, ask.began + ask.max_wait, _nobody))
+
+    def _refresh(self, ask: Asked) -> None:
+        """Fetch for nobody what is to be refreshed, if it can go at once."""
+        asking = self._fetched_for(ask)
+        self._families.note(asking)
+        self._errands.run([asking], Waiting(frozenset({asking.key}), self.ledger.now, _nobody))
 
     def _called(self, ask: Asked) -> None:
         self._of(ask).calls += 1
 
-    def _store(self, ask: Asked) -> None:
+    def _store(self, ask: Asked, sent_at: float) -> None:
         endpoint, now = ask.match.endpoint, self.ledger.now
         kind = endpoint.content_type or "application/json"
         reply = Reply(OK, "OK", (("Content-Type", kind),), b"{}")
         made = storing.entry(
-            endpoint, ask.request, Fetched(reply, now, now), ask.lifetimes, ask.key
+            endpoint, ask.request, Fetched(reply, sent_at, now), ask.lifetimes, ask.key
         )
         if isinstance(made, Entry):
             self._entries[ask.key] = made
+            self._outdate(ask.key)
+
+    def _outdate(self, key: str) -> None:
+        """Forget what was cut from an answer that was fetched anew, and from that in turn."""
+        for each in self._cut.pop(key, ()):
+            self._entries.pop(each, None)
+            self._outdate(each)
 
     def _of(self, ask: Asked) -> Served:
         name = (ask.match.upstream.name, ask.match.endpoint.name)
         return self.served.setdefault(name, Served())
 
 
-def replayed(upstreams: tuple[Upstream, ...], lines: Iterable[Line]) -> dict[str, Any]:
-    """Return what comes of a trace with these upstreams."""
-    replay = Replay(upstreams)
+def _nobody(_: object) -> None:
+    """Take what becomes of what nobody waits for."""
+
+
+def replayed(
+    upstreams: tuple[Upstream, ...], lines: Iterable[Line], takes: float = 0.0
+) -> dict[str, Any]:
+    """Return what comes of a trace with these upstreams, which take so many seconds to answer."""
+    replay = Replay(upstreams, takes)
     replay.run(lines)
-    return report(replay.served, replay.ledger.spent, replay.duration)
+    return report(replay.served, replay.ledger.spent, replay.duration, takes)

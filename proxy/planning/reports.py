@@ -31,13 +31,16 @@ def report(
     served: Mapping[tuple[str, str], Served],
     spent: Mapping[tuple[str, str], Spent],
     duration: float,
+    takes: float = 0.0,
 ) -> dict[str, Any]:
     """Return plain JSON values, times in seconds.
 
-    `served` is by upstream and endpoint, `spent` by upstream and count.
+    `served` is by upstream and endpoint, `spent` by upstream and count; each call was taken to take
+    `takes` seconds.
     """
     return {
         "seconds": round(duration, 3),
+        "call_seconds": takes,
         "requests": sum(sum(each.verdicts.values()) for each in served.values()),
         "calls": sum(each.calls for each in served.values()),
         "limits": [
@@ -86,8 +89,9 @@ def _endpoint(upstream: str, endpoint: str, served: Served) -> dict[str, Any]:
 
 def as_text(made: Mapping[str, Any]) -> str:
     """Return a report as tables for a terminal."""
+    calls = f"{made['calls']} calls of {made['call_seconds']:g} s each"
     lines = [
-        f"{made['requests']} requests in {made['seconds']:g} s, {made['calls']} calls",
+        f"{made['requests']} requests in {made['seconds']:g} s, {calls}",
         "",
         f"{'limit':<34}{'size':>9}{'window':>10}{'calls':>8}{'spent':>10}{'peak':>7}  runs out",
     ]

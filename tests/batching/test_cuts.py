@@ -64,6 +64,27 @@ async def test_a_shorter_one_costs_nothing(house: House) -> None:
     assert len(house.provider.sent) == 1
 
 
+async def test_a_shorter_one_is_as_new_as_the_longer(house: House) -> None:
+    """When a longer one is fetched anew, whatever was cut from the old one is cut again."""
+    await house.ask(f"{ASKED}&limit=1000")
+    await house.ask(f"{ASKED}&limit=2")
+    house.provider.answers = deque([Response(parts=(b'[[3,"0.30"],[4,"0.40"],[5,"0.50"]]',))])
+    house.clock += 5
+    path, _, query = f"{ASKED}&limit=1000".partition("?")
+    request = Request("GET", path, query, ())
+    match = house.flow.routes.match(request)
+    assert isinstance(match, Match)
+    began = asyncio.get_running_loop().time()
+    await house.flow.refresh(asked(request, match, began, b"secret"))
+    await house.settle_down()
+    answer = await house.ask(f"{ASKED}&limit=2")
+
+    assert ("HIT", b'[[4,"0.40"],[5,"0.50"]]', 0) == (
+        answer.account.verdict, answer.body, answer.account.age,
+    )  # fmt: skip
+    assert len(house.provider.sent) == 2
+
+
 async def test_a_shorter_one_claims_nothing_of_the_longer(house: House) -> None:
     """Lengths, validators and digests are of the body that was cut."""
     whole = (*JSON, ("Content-Length", str(len(ROWS))), ("ETag", '"1"'), ("Content-MD5", "AA=="))

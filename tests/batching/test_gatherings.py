@@ -181,9 +181,12 @@ async def test_two_spellings_of_which_one_is_named(house: Shop) -> None:
     assert b'{"a":{"usd":1.50},"b":{"usd":1.50}}' == (await house.ask(prices("B", "A", "a"))).body
 
 
-async def test_a_reply_that_cannot_be_cut(house: Shop) -> None:
+@pytest.mark.parametrize(
+    "body", [b'"maintenance"', b'{"a":', b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"]
+)
+async def test_a_reply_that_cannot_be_cut(house: Shop, body: bytes) -> None:
     """It is asked for again in halves, until each has an answer."""
-    house.shop.next = deque([Response(parts=(b'"maintenance"',))])
+    house.shop.next = deque([Response(parts=(body,))])
     answers = await asyncio.gather(*(house.ask(prices(name)) for name in "ab"))
 
     assert [200, 200] == [answer.status for answer in answers]

@@ -17,7 +17,9 @@ def read(**written: object) -> tuple[Batch | None, list[tuple[str, str]]]:
 
 def test_a_list_in_the_query() -> None:
     """A parameter's list, its form, and the one for a member alone."""
-    batch, told = read(list="symbols", form="json", single="symbol", array="symbol", most=20)
+    batch, told = read(
+        list="symbols", form="json", single="symbol", array="symbol", unique=True, most=20
+    )
 
     assert told == []
     assert batch == Batch(
@@ -27,6 +29,7 @@ def test_a_list_in_the_query() -> None:
         accepts=20,
         single="symbol",
         field=("symbol",),
+        unique=True,
     )
 
 
@@ -46,10 +49,15 @@ def test_a_list_in_the_path() -> None:
 
 def test_a_sorted_object() -> None:
     """An object by name, in the provider's order."""
-    batch, _ = read(list="ids", order="sorted", at="data", unless=["page"])
+    batch, _ = read(list="ids", separator=";", order="sorted", at="data", unless=["page"])
 
     assert batch == Batch(
-        "ids", accepts=100, at="data", order=Order.SORTED, unless=frozenset({"page"})
+        "ids",
+        separator=";",
+        accepts=100,
+        at="data",
+        order=Order.SORTED,
+        unless=frozenset({"page"}),
     )
 
 
@@ -60,6 +68,9 @@ def test_a_sorted_object() -> None:
         ({"single": "symbol", "array": "symbol"}, "list"),
         ({"list": "symbols", "single": "symbol"}, "array"),
         ({"list": "ids", "most": 50, "accepts": 20}, "accepts"),
+        ({"list": "ids", "separator": "::"}, "separator"),
+        ({"list": "ids", "separator": "a"}, "separator"),
+        ({"list": "ids", "separator": "/"}, "separator"),
     ],
 )
 def test_what_is_missing_is_said(written: dict[str, object], key: str) -> None:

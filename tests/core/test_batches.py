@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.batches import asking, compose, is_list, members, split
+from proxy.core.batches import BROKEN, asking, compose, is_list, members, split
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
 from proxy.core.shapes import Batch, Case, ListForm, Order
 from tests.house import endpoint, upstream
+from tests.values import replace
 
 PRICES = Batch("ids", most=3)
 TICKERS = Batch("symbols", form=ListForm.JSON, single="symbol", field=("symbol",))
@@ -19,6 +20,7 @@ TOKENS = Batch(
     "addresses", in_path=True, field=("baseToken", "address"), several=True, case=Case.HEX
 )
 QUOTES = Batch("id", at="data")
+PIPED = Batch("ids", separator="|")
 
 ROUTES = Routes(
     (
@@ -52,6 +54,9 @@ def met(target: str) -> tuple[Match, Request]:
         (PRICES, "/price?vs=usd", None),
         (PRICES, "/price?ids=a%20b", None),
         (PRICES, "/price?ids=%C3%A9", ("é",)),
+        (PIPED, "/price?ids=b%7Ca", ("b", "a")),
+        (PIPED, "/price?ids=b|a", ("b", "a")),
+        (PIPED, "/price?ids=b,a", None),
         (TICKERS, "/ticker?symbol=BTC", ("BTC",)),
         (TICKERS, '/ticker?symbols=["BTC","ETH"]', ("BTC", "ETH")),
         (TICKERS, "/ticker?symbols=%5B%22BTC%22%2C%22ETH%22%5D", ("BTC", "ETH")),
@@ -67,6 +72,20 @@ def test_members(batch: Batch, target: str, expected: tuple[str, ...] | None) ->
     assert expected == members(batch, met(target)[0])
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ('/ticker?symbols=["BTC","BTC"]', None),
+        ('/ticker?symbols=["BTC","ETH","\\u0042TC"]', None),  # read, it is the same
+        ('/ticker?symbols=["BTC","btc"]', ("BTC", "btc")),
+        ("/ticker?symbol=BTC", ("BTC",)),
+    ],
+)
+def test_a_list_that_is_refused(target: str, expected: tuple[str, ...] | None) -> None:
+    """Where a member that is named twice is an error, whoever does so hears it."""
+    assert expected == members(replace(TICKERS, unique=True), met(target)[0])
+
+
 def test_unless() -> None:
     """A parameter that changes what a list means leaves the request alone."""
     batch = Batch("ids", unless=frozenset({"page"}))
@@ -78,6 +97,7 @@ def test_unless() -> None:
     ("batch", "target", "wanted", "expected"),
     [
         (PRICES, "/price?vs=usd&ids=a", ("x", "y"), "/price?vs=usd&ids=x,y"),
+        (PIPED, "/price?ids=a", ("x", "y"), "/price?ids=x%7Cy"),
         (TICKERS, "/ticker?symbols=[]", ("BTC",), "/ticker?symbol=BTC"),
         (TICKERS, "/ticker?symbol=BTC", ("A", "B"), "/ticker?symbols=%5B%22A%22%2C%22B%22%5D"),
         (TICKERS, "/ticker?symbol=BTC&type=MINI", (), "/ticker?type=MINI"),
@@ -104,6 +124,49 @@ def test_numbers_are_never_read(prices: dict[str, object]) -> None:
     rows = ",".join(f'"{name}":{{"usd":{price}}}' for name, price in prices.items())
     body = f"{{{rows}}}".encode()
     parts = split(Batch("ids"), body, tuple(prices), bare=False)
+
+    assert parts is not None
+    assert body == compose(Batch("ids"), list(parts.items()), listed=True)
+
+
+@pytest.mark.parametrize("batch", [Batch("ids"), Batch("ids", at="data")])
+def test_names_are_never_written_anew(batch: Batch) -> None:
+    """However a provider escapes them, and whatever looks like a name: the very bytes again."""
+    rows = b'{"\\u00e9":{"a\\"b":"x\\\\"},"b\\/c":[{"q":":"}],"\xc3\xa8":{"\\u0061":"}"},"z":1.0}'
+    body = b'{"\\u0073tatus":{"at":"\\/"},"d\\u0061ta":' + rows + b"}" if batch.at else rows
+    parts = split(batch, body, ("é", "b/c", "è", "z"), bare=False)
+
+    assert parts is not None
+    assert body == compose(batch, list(parts.items()), listed=True)
+
+
+def test_a_name_that_is_written_in_two_ways_is_one() -> None:
+    """As everywhere, what was said last stands, as it was written then."""
+    parts = split(PRICES, b'{"a":1,"b":2,"\\u0061":3}', ("a", "b"), bare=False)
+
+    assert {"a": b'{"\\u0061":3}', "b": b'{"b":2}'} == parts
+
+
+@given(
+    st.dictionaries(
+        st.text(st.sampled_from('aé"\\/:{}[],\u2028\x7f\n'), min_size=1, max_size=5),
+        st.recursive(
+            st.none() | st.text('a"\\:{}[]', max_size=4),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text('a"\\'), inner),
+            max_leaves=4,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_any_object_is_cut_and_joined_byte_for_byte(
+    rows: dict[str, object],
+    escaped: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """With all that JSON can say, written with escapes or without."""
+    body = json.dumps(rows, ensure_ascii=escaped, separators=(",", ":")).encode()
+    parts = split(Batch("ids"), body, tuple(rows), bare=False)
 
     assert parts is not None
     assert body == compose(Batch("ids"), list(parts.items()), listed=True)
@@ -170,6 +233,17 @@ def test_not_of_the_declared_shape(body: bytes) -> None:
     assert split(TICKERS, body, ("A",), bare=False) is None
 
 
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize("batch", [PRICES, TICKERS, QUOTES, TOKENS])
+def test_nested_beyond_all_reading(batch: Batch) -> None:
+    """A reply that would exhaust whoever reads it is not of the declared shape either."""
+    body = DEEP if batch.field else b'{"a":' + DEEP + b"}"
+
+    assert split(batch, body, ("a",), bare=False) is None
+
+
 def test_a_bare_reply_is_the_members() -> None:
     """A call for one by its own parameter is its reply, whatever it says."""
     assert split(TICKERS, b'{"symbol":"A"}', ("A",), bare=True) == {"A": b'{"symbol":"A"}'}
@@ -193,6 +267,8 @@ def test_a_broken_member_is_an_error() -> None:
     """A stored member that is not of the shape is never put into a list."""
     with pytest.raises(msgspec.DecodeError):
         compose(PRICES, [("a", b"{"), ("b", b"{}")], listed=True)
+    with pytest.raises(BROKEN):
+        compose(PRICES, [("a", b'{"a":' + DEEP + b"}"), ("b", b"{}")], listed=True)
 
 
 def test_ranked() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core.model import Lifetimes
 from proxy.core.spending import Bill, Charge, Level
-from proxy.core.surplus import is_due, spare, worth
+from proxy.core.surplus import is_due, is_worn, spare, worth
 from proxy.core.upstreams import Algorithm, Limit
 
 MONTH = 30 * 86_400.0
@@ -64,6 +64,24 @@ def test_other_counts_do_not_matter() -> None:
 def test_when_it_is_due(lives: Lifetimes, age: float, *, due: bool) -> None:
     """In the last tenth; where a candle's close ends it, then: nothing new is to be had before."""
     assert due is is_due(lives, age)
+
+
+@pytest.mark.parametrize(
+    ("age", "hits", "worn"),
+    [
+        (100.0, 71, False),
+        (100.0, 72, True),  # 72 hits of 50 s on average: an hour
+        (50.0, 72, False),
+        (50.0, 144, True),
+        (0.0, 10**9, False),  # young it cannot be worn
+        (539.0, 1000, True),
+        (540.0, 1000, False),  # it ends soon: whoever asks then has a new one
+        (700.0, 1000, False),
+    ],
+)
+def test_when_it_is_worn(age: float, hits: int, *, worn: bool) -> None:
+    """Many hits of a little age, or fewer of more, are worth a call; few of a little are not."""
+    assert worn is is_worn(Lifetimes(600.0), age, hits, 3600.0)
 
 
 def test_what_saves_most_for_its_cost() -> None:

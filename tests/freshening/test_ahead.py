@@ -3,17 +3,23 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from proxy.cache import Cache
+from proxy.config.loading import load
+from proxy.config.settings import Settings
 from proxy.core.model import Request
 from proxy.core.series import Contains
 from proxy.core.shapes import Batch
 from proxy.core.spending import Level
 from proxy.core.upstreams import Endpoint
 from proxy.freshening.ahead import Ahead, AheadParts, wanted
-from tests.house import House, OpenLedger, Response, endpoint, upstream
+from proxy.ports import Outbound
+from tests.clockwork import turned
+from tests.house import JSON, House, OpenLedger, Response, endpoint, upstream
+from tests.simulated import Answered, body, now, serving
 from tests.values import replace
 
 PRICE = endpoint("price", "/price", refresh_ahead=True)
@@ -97,6 +103,29 @@ async def test_the_shortest_way_counts(stage: Stage) -> None:
     stage.house.clock += 55
 
     assert await stage.look() == ["/price?ids=a"]
+
+
+async def test_what_is_worn_is_fetched_long_before_its_end() -> None:
+    """Once hits were given so much age, all together; and never at its end, for nobody."""
+    stage = Stage(endpoints=(replace(PRICE, ttl=600.0, worn_after=3600.0),))
+    await stage.look()
+    await stage.use(1)
+    stage.house.clock += 100
+    await stage.use(71)
+
+    assert await stage.look() == []
+    await stage.use(1)
+
+    assert await stage.look() == ["/price?ids=a"]
+    stage.house.clock += 30
+    await stage.use(100)
+
+    assert await stage.look() == []
+    stage.house.clock += 600
+
+    assert await stage.look() == []
+    assert list(stage.house.flow.heats) == []
+    await stage.house.close()
 
 
 async def test_what_is_used_little_ends(stage: Stage) -> None:
@@ -242,3 +271,59 @@ async def test_what_cannot_be_kept_is_not_wanted() -> None:
     assert [] == [*wanted(stage.house.flow.routes, gecko, "/live")]
     assert [] == [*wanted(stage.house.flow.routes, gecko, "/nowhere/at/all")]
     await stage.house.close()
+
+
+# ── A run, with limits that are counted ──
+
+
+class Counted:
+    """A provider that counts its calls."""
+
+    calls = 0
+
+    async def send(self, outbound: Outbound) -> Response:
+        self.calls += 1
+        told = body(outbound.target, now())
+        return Response(200, (told,), JSON, requested_at=now(), received_at=now())
+
+
+async def crowded(settings: Settings) -> tuple[int, float]:
+    """Let eight prices be asked for all the time, and a new one each minute, for ten minutes.
+
+    Return how many calls that took, and for how long anyone waited at most (seconds).
+    """
+    provider, loop, waits = Counted(), asyncio.get_running_loop(), [0.0]
+
+    async def put(ask: Answered, name: str) -> None:
+        began = loop.time()
+        await ask(f"/coingecko/price?ids={name}")
+        waits.append(loop.time() - began)
+
+    async with serving(settings, provider) as ask, asyncio.TaskGroup() as bots:
+        for second in range(600):
+            for number in range(min(8, 1 + second // 2)):
+                bots.create_task(put(ask, f"hot{number}"))
+            if second % 60 == 59:
+                bots.create_task(put(ask, f"new{second}"))
+            await asyncio.sleep(1)
+    return provider.calls, max(waits)
+
+
+@pytest.mark.parametrize("unbounded", [False, True])
+def test_a_run_in_which_nobody_waits_for_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unbounded: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Quota that is just enough for who asks stays so: what goes for nobody goes from surplus."""
+    (tmp_path / "proxy.yaml").write_text("upstreams: [u.yaml]\n")
+    (tmp_path / "u.yaml").write_text(
+        "{name: coingecko, base_url: http://u, limits: {minute: {limit: 30, per: 60s}},"
+        " endpoints: {price: {path: /price, ttl: 18s, refresh_ahead: true}}}"
+    )
+    if unbounded:  # what would be without the rule: else this shows nothing
+        monkeypatch.setattr("proxy.core.surplus.spare", lambda *_: True)
+    settings = load(str(tmp_path / "proxy.yaml"), {"REDIS_URL": "memory:"})
+    calls, waited = turned(crowded(settings))
+
+    assert (unbounded, unbounded) == (waited > 0, calls > 280)  # 277 with no refreshes at all

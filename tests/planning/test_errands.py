@@ -18,7 +18,7 @@ BEGAN = 1_763_000_000.0
 class Stage:
     """Errands over two calls in ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes: float = 0.0) -> None:
         limit = Limit("ten", 2, 10.0, Algorithm.SLIDING_WINDOW)
         upstreams = (upstream(PRICE, ALONE, limits=(limit,)),)
         self.routes = Routes(upstreams)
@@ -30,7 +30,7 @@ class Stage:
         self.entries: dict[str, Entry] = {}
         self.errands = Errands(
             self.routes, self.ledger, Heats(), self.entries,
-            lambda ask: self.came.append(ask.match.query), self.count,
+            lambda ask, _: self.came.append(ask.match.query), self.count, takes=takes,
         )  # fmt: skip
 
     def count(self, _: Asked) -> None:
@@ -45,7 +45,9 @@ class Stage:
             found.append(asked(request, match, self.ledger.now, b""))
         return found
 
-    def run(self, *names: str, path: str = "price", patience: float = 60.0) -> None:
+    def run(
+        self, *names: str, path: str = "price", patience: float = 60.0, hurried: bool = False
+    ) -> None:
         asks = self.asks(*names, path=path)
         keys = frozenset(each.key for each in asks)
         self.errands.run(
@@ -53,7 +55,8 @@ class Stage:
             Waiting(
                 keys,
                 self.ledger.now + patience,
-                lambda came: self.told.append((self.ledger.now - BEGAN, came)),
+                lambda came: self.told.append((round(self.ledger.now - BEGAN, 3), came)),
+                hurried,
             ),
         )
 
@@ -84,6 +87,50 @@ def test_who_waits_for_quota_takes_along_who_comes() -> None:
     assert 3 == len(stage.calls)
     assert ["ids=a", "ids=b"] == stage.came[-2:]
     assert all(10 <= at < 11 for at, _ in stage.told[2:])
+
+
+def test_who_comes_while_a_call_is_under_way_shares_the_next() -> None:
+    """The first leaves at once; what it brings is waited for, all else goes together after it."""
+    stage = Stage(takes=0.5)
+    stage.run("a")
+    for after, names in ((0.1, "b"), (0.2, "a"), (0.3, "bc")):
+        stage.ledger.now = BEGAN + after
+        stage.run(*names)
+
+    assert (1, []) == (len(stage.calls), stage.told)
+    assert all(map(stage.errands.is_awaited, stage.asks("a", "b", "c")))
+    stage.errands.until(BEGAN + 2)
+
+    assert (2, ["ids=a", "ids=b", "ids=c"]) == (len(stage.calls), stage.came)
+    assert [(0.5, True), (0.5, True), (1.0, True), (1.0, True)] == stage.told
+    assert not any(map(stage.errands.is_awaited, stage.asks("a", "b", "c")))
+
+
+def test_what_is_under_way_is_waited_for() -> None:
+    """Who has nothing to fall back on waits for it beyond its patience; who has, does not."""
+    stage = Stage(takes=5.0)
+    stage.run("a", path="alone", patience=1.0)
+    stage.run("b", path="alone", patience=1.0, hurried=True)
+    stage.errands.until(BEGAN + 6)
+
+    assert [(5.0, True), (5.0, False)] == stage.told
+    assert ["ids=a", "ids=b"] == stage.came
+
+
+def test_what_waits_for_quota_is_known() -> None:
+    """Of an upstream: as long as it waits, and not while it is under way."""
+    stage = Stage(takes=1.0)
+    for name in "xy":
+        stage.run(name, path="alone")
+
+    assert not stage.errands.waits("coingecko")
+    stage.run("z", path="alone")
+
+    assert stage.errands.waits("coingecko")
+    assert not stage.errands.waits("binance")
+    stage.errands.until(float("inf"))
+
+    assert not stage.errands.waits("coingecko")
 
 
 def test_who_waits_no_longer_is_told_so() -> None:

@@ -193,7 +193,8 @@ ODD = [
     for symbols in (
         "%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D", '["BTCUSDT","\\u0045THUSDT"]', '["BTCUSDT","é"]',
         "%5B%22BTCUSDT%22,%22%C3%A9%22%5D", '["BTC,USDT"]', '["BTCUSDT,ETHUSDT"]', '["btcusdt"]',
-        '["BTCUSDT","ethusdt"]', "[]", "BTCUSDT,ETHUSDT",
+        '["BTCUSDT","ethusdt"]', "[]", "BTCUSDT,ETHUSDT", '["BTCUSDT","BTCUSDT"]',
+        '["ETHUSDT","BTCUSDT","ETHUSDT"]', '["BTCUSDT","\\u0042TCUSDT"]',
     )
 ]  # fmt: skip
 
