@@ -455,7 +455,7 @@ class PairPipe(Pipe):
         one.settimeout(0)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         self._extra["socket"] = one  # type: ignore[attr-defined]  # where asyncio has it
-        accelerator = connection._desk.accelerator()
+        accelerator = connection._reception.accelerator()
         if accelerator is not None:
             accelerator.files._often = 0
 
