@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from stage import LOAD_CPU, Served, cpu_seconds, pinned
 
-NEVER_REPEATS = """
+_NONCE = """
 local n = 0
 local before, after
 init = function()
   wrk.headers["X-Nonce"] = "@@"
+  for field = 1, %d do
+    wrk.headers["X-Field-" .. field] = "as some clients send by the dozen"
+  end
   local whole = wrk.format("GET")
   local from, to = whole:find("@@", 1, true)
   before, after = whole:sub(1, from - 1), whole:sub(to + 1)
@@ -22,7 +25,10 @@ request = function()
   return before .. n .. after
 end
 """
+NEVER_REPEATS = _NONCE % 0
 """One target, and a field of the head that is new each time."""
+MANY_FIELDS = _NONCE % 40
+"""The same in a head that costs whoever reads it more, and wrk next to nothing."""
 
 PACED = """
 function delay()
