@@ -155,8 +155,8 @@ def connections(seconds: int, numbers: tuple[int, ...] = (1, 10, 100, 1000, 10_0
 def workers(seconds: int, rounds: int) -> Mark:
     """Compare two workers on two cores with one on one, with ordinary hits.
 
-    With two cores only, wrk shares one of them: a head of forty fields costs it a small part of what
-    it costs the proxy, so that it is least in the way. Its share is printed.
+    With two cores only, wrk shares one of them: a head of forty fields costs it a small part of
+    what it costs the proxy, so that it is least in the way. Its share is printed.
     """
     what = "two workers on two cores over one (ordinary hits, long heads)"
     if len(CPUS) < 2:
