@@ -75,11 +75,11 @@ def _written(match: Match) -> str:
 
 
 def _path(match: Match) -> str:
-    if not match.variables:
-        if not match.unmatched:
-            return ""
+    if match.unmatched:
         # What is forwarded as it was written is keyed as it was written.
         return "/" + "/".join(map(quoted, match.path[1:].split("/")))
+    if not match.variables:
+        return ""
     values = [value for _, value in match.variables]
     if match.endpoint.rest:  # its slashes are no text
         values[-1:] = match.segments[len(match.endpoint.segments) - 1 :]

@@ -27,7 +27,8 @@ def _key(
     **endpoint: Any,
 ) -> str:
     rule = Endpoint("e", "u", template, parse_template(template), **{"ttl": 1.0, **endpoint})
-    other = replace(rule, name="unmatched", path="", segments=())
+    rest = "/{rest:path}"  # as `config.endpoints` makes it
+    other = replace(rule, name="unmatched", path=rest, segments=parse_template(rest))
     settings: dict[str, Any] = {
         "credentials": Credentials(header="Own-Key", query="own", value="OWN-SECRET"),
         "secret_headers": frozenset({"x-key"}),
@@ -61,6 +62,7 @@ def _key(
         ("/nope", "u:unmatched:/nope"),
         ("/nope/%41?b&a", "u:unmatched:/nope/%2541?a=&b="),
         ("/nope/", "u:unmatched:/nope/"),
+        ("/nope//x", "u:unmatched:/nope//x"),
     ],
 )
 def test_reads_as_the_request(target: str, expected: str) -> None:
