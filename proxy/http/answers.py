@@ -322,6 +322,9 @@ def _account_key(account: Account) -> tuple[object, ...]:
         None if age is None else int(age),
         None if ttl is None else ttl // 1,
         account.forward_reason,
+        account.forward_status,
+        account.stored,
+        account.collapsed,
         account.detail,
         account.key,
     )

@@ -11,6 +11,7 @@ import pytest
 from proxy.answer import Answer
 from proxy.core.model import Entry, Failure, Lifetimes, Request, Verdict
 from proxy.http.answers import SLICE
+from proxy.http.fields import cache_status
 from proxy.ports import BrokenExchangeError
 from tests.http.conftest import MISS, TEXT, KnownHit, Raw, Standing, until, whole
 from tests.values import replace
@@ -256,6 +257,27 @@ async def test_what_one_client_alone_is_answered_is_not_kept(
     assert (b"hello", first.fields) == (second.body, second.fields)
     kept = house.front._wire._renderings.has(entry, takes_gzip=False)
     assert kept is (verdict is Verdict.JOINED)
+
+
+@pytest.mark.parametrize(
+    "change", [{"collapsed": True}, {"forward_status": 503}, {"stored": False}]
+)
+async def test_each_is_told_its_own_way_to_the_same_entry(
+    house: Standing, change: dict[str, Any]
+) -> None:
+    """One began the fetch that failed, another waited for it: both in the same second."""
+    entry = Entry("k", 200, "OK", TEXT, b"hello", "", 0.0, 0.0, 0.0, Lifetimes(60.0))
+    first = replace(MISS, verdict=Verdict.RESCUED, age=1.0, ttl=-1.0, detail="rejected")
+    accounts = [first, replace(first, **change)]
+    left = iter(accounts)
+
+    async def say(request: Request, asked: AsyncIterator[bytes] | None) -> Answer:
+        return whole(entry.body, entry=entry, account=next(left))
+
+    house.flow.answer = say
+    async with house.raw() as client:
+        heard = [(await client.ask(GET % b"")).first("cache-status") for _ in accounts]
+    assert [cache_status(account) for account in accounts] == heard
 
 
 @pytest.mark.parametrize("verdict", [Verdict.MISS, Verdict.HIT])
