@@ -78,8 +78,12 @@ class Cache:
     def adopt(self, entry: Entry, of: str) -> None:
         """Put an entry into the first level alone: what it was made of is in the store.
 
-        When there is something newer under the key `of`, it goes, to be made of that.
+        When there is something newer under the key `of`, it goes, to be made of that; where there
+        is already, it does not come.
         """
+        whole = self._first_level.get(of)
+        if whole is not None and whole.received_at > entry.received_at:
+            return
         self._first_level.put(entry)
         made = self._made.setdefault(of, set())
         if len(made) < MOST_MADE:

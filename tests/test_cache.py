@@ -69,6 +69,17 @@ async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
     assert levels.cache.peek("part") is None
 
 
+async def test_what_was_made_of_what_is_gone_is_not_kept(levels: Levels) -> None:
+    """1. a part is cut, which takes a while; 2. the whole is fetched anew; 3. the part is done."""
+    levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
+    levels.cache.adopt(entry("part", NOW), "whole")
+    levels.cache.adopt(entry("same", NOW + 5), "whole")
+    await levels.settled()
+
+    assert levels.cache.peek("part") is None
+    assert entry("same", NOW + 5) == levels.cache.peek("same")
+
+
 async def test_how_much_is_known_of_what_was_made_is_bounded(
     levels: Levels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
