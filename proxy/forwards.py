@@ -110,7 +110,7 @@ class Forwards:
 
     def _prepared(self, ask: Asked, plan: Forward, body: AsyncIterator[bytes] | None) -> Call:
         match, request = ask.match, ask.request
-        out = outbound.outgoing(match, request, outbound.manner(match, plan))
+        out = outbound.outgoing(match, request, outbound.manner(match, plan), said=ask.said)
         upstream = match.upstream
         return Call(
             match=match,

@@ -4,6 +4,9 @@ A bot says the same each time, whatever it asks for: so it is worked out once, a
 wording depends on the two records of the configuration, on the method, and on those fields that
 the upstream heeds (`Upstream.heeded`); on no other field, not on the target, the body or the time.
 What it takes from the records is as they were when they were made: they are frozen.
+
+Not remembered is what is signed, or carries a token: a signature is new each time, so it would only
+push out what others say, and neither is ours to keep.
 """
 
 from collections.abc import Iterable
@@ -66,11 +69,15 @@ def wording(upstream: Upstream, endpoint: Endpoint, method: str, fields: Fields)
     known = _known.get(asked)
     if known is None:
         known = _worked_out(upstream, endpoint, method, heeded)
-        if len(method) + sum([len(name) + len(value) for name, value in heeded]) <= LONGEST:
+        if known.marked is None and _size(method, heeded) <= LONGEST:
             if len(_known) >= MOST:
                 _known.clear()
             _known[asked] = known
     return known
+
+
+def _size(method: str, fields: Fields) -> int:
+    return len(method) + sum([len(name) + len(value) for name, value in fields])
 
 
 def named(upstream: Upstream, fields: Fields, names: Iterable[str]) -> Fields:

@@ -80,6 +80,17 @@ def test_what_is_named_hides_nothing() -> None:
     assert (("x-a", "1, 2"),) == named(U, fields, ("x-key", "x-b", "x-a", "x-c"))
 
 
+@pytest.mark.parametrize("name", ["OK-ACCESS-SIGN", "Authorization", "cookie", "x-mine"])
+def test_what_is_signed_is_not_remembered(name: str) -> None:
+    """It is new each time, and would push out what is not; nor is a token kept."""
+    of = upstream(private_headers=frozenset({"x-mine"}))
+    one = said((name, "of my own"), of=of)
+
+    assert f"header {name.lower()}" == one.marked
+    assert one is not said((name, "of my own"), of=of)
+    assert not any("of my own" in str(asked) for asked in wordings._known)
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """Clients choose what they say: neither many wordings nor long ones fill memory."""
     long = (("Accept", "x" * 4000),)
