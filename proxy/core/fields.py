@@ -23,7 +23,8 @@ _Pick: TypeAlias = Callable[[Fields], Fields]
 _MOST_REMEMBERED: Final = 256
 _MOST_SHAPES: Final = 1024
 _LONGEST: Final = 2048
-"""Characters of a row of names that is worth remembering: the other side chooses them."""
+"""Characters of names that are worth remembering, in a row or to be taken out: the other side
+chooses them."""
 _MOST_CUTS: Final = 16
 
 
@@ -143,9 +144,11 @@ def only(fields: Fields, kept: frozenset[str]) -> Fields:
 
 def _new_cut(fields: Fields, shape: _Shape, dropped: frozenset[str]) -> _Pick | None:
     kept = [place for place, (name, _) in enumerate(fields) if name.lower() not in dropped]
-    if len(shape.cuts) >= _MOST_CUTS:  # what Connection names is the other side's to choose
-        shape.cuts.clear()
-    cut = shape.cuts[dropped] = None if len(kept) == len(fields) else _picking(kept)
+    cut = None if len(kept) == len(fields) else _picking(kept)
+    if sum(map(len, dropped)) <= _LONGEST:  # what Connection names is the other side's to choose
+        if len(shape.cuts) >= _MOST_CUTS:
+            shape.cuts.clear()
+        shape.cuts[dropped] = cut
     return cut
 
 

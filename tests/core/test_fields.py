@@ -78,4 +78,8 @@ def test_what_is_known_of_names_is_bounded() -> None:
     assert len(of_fields._shapes) <= of_fields._MOST_SHAPES
     assert len(of_fields._shape((("A", ""), ("B", ""))).cuts) <= of_fields._MOST_CUTS
     assert () == values((("X" * 4000, ""),), "a")
+    for _ in range(2):
+        assert (("B", ""),) == without((("A", ""), ("B", "")), frozenset({"y" * 4000, "a"}))
+    cuts = of_fields._shape((("A", ""), ("B", ""))).cuts
+    assert all(len("".join(dropped)) <= of_fields._LONGEST for dropped in cuts)
     assert all(len("".join(row)) <= of_fields._LONGEST for row in of_fields._shapes)
