@@ -48,7 +48,8 @@ _MOST_PLACES: Final = 1024
 """Folders of paths that are remembered."""
 
 _SHORT: Final = 512
-"""Longest target that is remembered, in characters: a bound on what that takes."""
+"""Longest target that is remembered, in characters, its host among them: a bound on what that
+takes."""
 
 _OBEY: Final = Policy.OBEY
 
@@ -149,7 +150,7 @@ class Routes:
         if (known := self._met.get(asked)) is not None:
             return known
         route = self._met_before.get(asked) or self._match(request)
-        if len(request.path) + len(request.query) <= _SHORT:
+        if len(request.path) + len(request.query) + len(request.host) <= _SHORT:
             if len(self._met) >= REMEMBERED // 2:  # those that are not asked for again are let go
                 self._met_before, self._met = self._met, {}
             self._met[asked] = route

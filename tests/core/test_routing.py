@@ -324,10 +324,12 @@ def test_what_is_remembered_is_bounded() -> None:
         if number % 1000 == 0:
             assert routes.match(often) is match
     routes.match(Request("GET", "/coingecko/fng", "x" * 9999, ()))
+    routes.match(Request("GET", "/coingecko/fng", "", (), "h" * 9999))
 
     assert routes.match(replace(often, query="seldom")) is not seldom
     remembered = [*routes._met, *routes._met_before]
     assert REMEMBERED // 2 <= len(remembered) <= REMEMBERED
+    assert all(len(path) + len(query) + len(host) < 9999 for path, query, host, _ in remembered)
     assert all(len(query) < 100 for _, query, _, _ in remembered)
 
 
