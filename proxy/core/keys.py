@@ -23,11 +23,9 @@ from proxy.core import parameters
 from proxy.core.marks import DESCRIBE_BODY
 from proxy.core.model import Policy, Request
 from proxy.core.parameters import quoted
-from proxy.core.privacy import credential, is_private
+from proxy.core.privacy import credential
 from proxy.core.routing import REMEMBERED, Match
 from proxy.core.wordings import Wording, named, wording
-
-__all__ = ["LONGEST", "is_private", "key"]
 
 LONGEST: Final = 128
 """Characters of parameters that are shown; longer ones are hashed."""

@@ -3,8 +3,7 @@
 Holds: 429 and 418 always; a declared block (`403 access too frequent`); a declared body check.
 Their length: Retry-After (RFC 9110 section 10.2.3) or "banned until" in the body, whichever is
 later; else the reset of a limit of which nothing remains, as the answer says; else growing steps,
-which the ledger counts. Figures that are negative or no numbers are
-not reported at all.
+which the ledger counts. Figures that are negative or no numbers are not reported at all.
 """
 
 import math

@@ -4,15 +4,17 @@ targets        a request line's target and Host: path, query, authority
 clients        who asks, where everybody is let in; known_clients: where the configuration says who
 encodings      gzip or identity, and what changes with it
 fields         what an account says: X-Cache, Cache-Status, Age, RateLimit, Retry-After
-problems       an error of the proxy's own as a body that SDKs read
+problems       an error of the proxy's own as a body that SDKs read; head_problems: of heads
 heads          heads in bytes
 renderings     what an answer with a whole body looks like, less what changes by the second
 
 front          the traffic listener: bytes to requests, answers to bytes
 connection     one client's connection; patience: how long it waits; senders: who is at its end;
                reception: what it needs of the front
+inbound        one request between its parsed head and its written answer
 bodies         a request's body; answers: an answer on its way to the client
-accelerator    known heads, answered before anything is parsed; rows: what they are answered from
+accelerator    known heads, answered before anything is parsed; rows: what they are answered from;
+               learnable: which heads may be known at all
 memory_files   large answers that are given often, sent by the system without copying them
 listeners      sockets
 
