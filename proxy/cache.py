@@ -98,11 +98,17 @@ class Cache:
 
     def _outdate(self, key: str, at: float) -> None:
         """Forget what was made of what was under a key, and of that in turn, if it is older."""
-        for each in self._made.pop(key, ()):
+        known = self._made.get(key)
+        if known is None:
+            return
+        for each in tuple(known):  # what is as new is of the same whole, read from the store again
             made = self._first_level.get(each)
             if made is None or made.received_at < at:
+                known.discard(each)
                 self._first_level.delete(each)
                 self._outdate(each, at)
+        if not known:
+            self._made.pop(key, None)
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()

@@ -69,6 +69,20 @@ async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
     assert levels.cache.peek("part") is None
 
 
+async def test_what_was_made_is_known_though_its_whole_was_evicted(levels: Levels) -> None:
+    """1. the whole is evicted, its part is not; 2. it is read again; 3. it is fetched anew."""
+    levels.store.level.put(entry("whole"))
+    levels.cache.adopt(entry("part"), "whole")
+    await levels.cache.stored("whole", NOW)
+
+    assert entry("part") == levels.cache.peek("part")
+
+    levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
+    await levels.settled()
+
+    assert levels.cache.peek("part") is None
+
+
 async def test_what_was_made_of_what_is_gone_is_not_kept(levels: Levels) -> None:
     """1. a part is cut, which takes a while; 2. the whole is fetched anew; 3. the part is done."""
     levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
