@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Container
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -196,7 +195,6 @@ def stored_fields(policy: Policy, fields: Fields, dropped: Container[str]) -> Fi
     return without(kept, control.names("private") | control.names("no-cache"))
 
 
-@lru_cache(maxsize=256)  # a provider writes the same Connection each time
 def _and_named(dropped: frozenset[str], lines: tuple[str, ...]) -> frozenset[str]:
     return dropped | {token.strip().lower() for line in lines for token in line.split(",")}
 
