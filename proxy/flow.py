@@ -83,11 +83,6 @@ class Flow:
         self._parts.hits.configure(routes.upstreams.values())
         self._parts.fetches.lists.configure(routes)
 
-    def at_once(self, request: Request) -> Answer | None:
-        """Answer a known request whose entry is in the first level and fresh; else None."""
-        hit = self.known(request)
-        return None if hit is None else self.again(hit)
-
     def known(self, request: Request) -> Hit | None:
         """Return the known hit that a request is, be it one now or not."""
         return self._parts.hits.find(request)

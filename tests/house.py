@@ -324,3 +324,9 @@ async def content(answer: Answer) -> bytes:
     if isinstance(answer.body, bytes):
         return answer.body
     return b"".join([chunk async for chunk in answer.body])
+
+
+def at_once(flow: Flow, request: Request) -> Answer | None:
+    """Answer a known hit as the front does, without asking anybody; None: it is none."""
+    hit = flow.known(request)
+    return None if hit is None else flow.again(hit)

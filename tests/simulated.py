@@ -35,7 +35,7 @@ from proxy.sandbox.market import Market
 from proxy.store.memory import Memory
 from proxy.store.nowhere import Nowhere
 from proxy.tasks import Tasks
-from tests.house import Recorder
+from tests.house import Recorder, at_once
 
 BEGINS = 1_763_000_123.0
 """Unix time at which every run begins."""
@@ -129,7 +129,7 @@ async def serving(settings: Settings, provider: Sends) -> AsyncIterator[Answered
     async def ask(target: str) -> bytes | None:
         path, _, query = target.partition("?")
         request = Request("GET", path, query, FIELDS, "127.0.0.1", 8080)
-        answer = flow.at_once(request) or await flow.serve(request, None)
+        answer = at_once(flow, request) or await flow.serve(request, None)
         if answer.status != 200:
             return None
         if isinstance(answer.body, bytes):

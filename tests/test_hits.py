@@ -7,7 +7,7 @@ import pytest
 from proxy.answer import Answer
 from proxy.core.fields import Fields
 from proxy.core.model import Client, Policy, Request
-from tests.house import House, endpoint, upstream
+from tests.house import House, at_once, endpoint, upstream
 from tests.shelf import Shelf
 from tests.values import replace
 
@@ -47,19 +47,19 @@ async def test_known_hits_are_the_ordinary_ones(house: House) -> None:
     await known(house)
     for step in (0.0, 0.4, 0.7, 10.0, 30.0, 18.8):
         house.clock += step
-        quick = house.flow.at_once(asking())
+        quick = at_once(house.flow, asking())
 
         assert same(quick, await house.flow.serve(asking(), None)), house.clock
 
 
 async def test_a_miss_is_never_answered(house: House) -> None:
     """What is not known, or no longer fresh, goes the ordinary way."""
-    assert house.flow.at_once(asking()) is None
+    assert at_once(house.flow, asking()) is None
 
     await known(house)
     house.clock += 60
 
-    assert house.flow.at_once(asking()) is None
+    assert at_once(house.flow, asking()) is None
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ async def test_special_requests_are_not_known(house: House, field: tuple[str, st
     """A field that may ask for something else takes a request off the short way."""
     await known(house)
 
-    assert house.flow.at_once(asking((field,))) is None
+    assert at_once(house.flow, asking((field,))) is None
 
 
 async def test_a_header_that_never_repeats_does_not_matter(house: House) -> None:
     """What is not keyed is not sent, so it cannot make another answer."""
     await known(house)
 
-    assert house.flow.at_once(asking((("traceparent", "00-1"), ("User-Agent", "bot"))))
+    assert at_once(house.flow, asking((("traceparent", "00-1"), ("User-Agent", "bot"))))
 
 
 async def test_only_the_very_entry_is_given(house: House) -> None:
@@ -94,15 +94,15 @@ async def test_only_the_very_entry_is_given(house: House) -> None:
     [key] = house.first_level.entries
     house.first_level.delete(key)
 
-    assert house.flow.at_once(asking()) is None
+    assert at_once(house.flow, asking()) is None
 
 
 async def test_other_methods_and_configured_clients(house: House) -> None:
     """HEAD has no body to share, and a configured client is counted by name."""
     await known(house)
 
-    assert house.flow.at_once(asking(method="HEAD")) is None
-    assert house.flow.at_once(asking(client=Client(name="grid-1"))) is None
+    assert at_once(house.flow, asking(method="HEAD")) is None
+    assert at_once(house.flow, asking(client=Client(name="grid-1"))) is None
 
 
 async def test_a_reload_forgets(house: House) -> None:
@@ -110,14 +110,14 @@ async def test_a_reload_forgets(house: House) -> None:
     await known(house)
     house.flow.configure(house.flow.routes)
 
-    assert house.flow.at_once(asking()) is None
+    assert at_once(house.flow, asking()) is None
 
 
 async def test_counted(house: House) -> None:
     """Every hit is counted once."""
     await known(house)
     for _ in range(3):
-        house.flow.at_once(asking())
+        at_once(house.flow, asking())
 
     assert house.recorder.hits == 3
 
@@ -129,7 +129,7 @@ async def test_obey_is_never_learnt() -> None:
     house.provider.answers[0].fields = fields  # type: ignore[union-attr]  # it is a Response
     await known(house)
 
-    assert house.flow.at_once(asking()) is None
+    assert at_once(house.flow, asking()) is None
     await house.close()
 
 
@@ -139,7 +139,7 @@ async def test_max_age_holds(house: House) -> None:
     await known(built)
     built.clock += 5.0
 
-    assert built.flow.at_once(asking()) is None
+    assert at_once(built.flow, asking()) is None
     await built.close()
 
 
@@ -154,7 +154,7 @@ async def test_a_hit_is_kept_beside_its_entry_and_goes_with_it(house: House) -> 
     assert all(form.size > 1024 for forms in kept.values() for form in forms)
 
     next(iter(kept.values()))[0].gone()
-    quick = [house.flow.at_once(asking(query=f"ids={name}")) is not None for name in "ab"]
+    quick = [at_once(house.flow, asking(query=f"ids={name}")) is not None for name in "ab"]
 
     assert quick == [False, True]
     house.flow.configure(house.flow.routes)
@@ -182,7 +182,7 @@ async def test_hits_are_bounded_in_number(house: House, monkeypatch: pytest.Monk
         for _ in range(2):
             await house.flow.serve(asking(query=query), None)
 
-    quick = [house.flow.at_once(asking(query=f"ids={name}")) is not None for name in "abcd"]
+    quick = [at_once(house.flow, asking(query=f"ids={name}")) is not None for name in "abcd"]
 
     assert [False, True, True, True] == quick
 

@@ -18,7 +18,7 @@ from proxy.core.upstreams import Endpoint
 from proxy.freshening.ahead import Ahead, AheadParts, wanted
 from proxy.ports import Outbound
 from tests.clockwork import turned
-from tests.house import JSON, House, OpenLedger, Response, endpoint, upstream
+from tests.house import JSON, House, OpenLedger, Response, at_once, endpoint, upstream
 from tests.simulated import Answered, body, now, serving
 from tests.values import replace
 
@@ -99,7 +99,7 @@ async def test_the_shortest_way_counts(stage: Stage) -> None:
     await stage.use(2)
     again = Request("GET", "/coingecko/price", "ids=a", (), "proxy", 8080)
     for _ in range(2):
-        assert stage.house.flow.at_once(again) is not None
+        assert at_once(stage.house.flow, again) is not None
     stage.house.clock += 55
 
     assert await stage.look() == ["/price?ids=a"]

@@ -7,7 +7,7 @@ import pytest
 from proxy.core.model import Request
 from proxy.core.spending import Level
 from proxy.freshening.stretches import Stretches
-from tests.house import House, OpenLedger, endpoint, upstream
+from tests.house import House, OpenLedger, at_once, endpoint, upstream
 
 PRICE = endpoint("price", "/price", stretch=3.0)
 ASKED = Request("GET", "/coingecko/price", "ids=bitcoin", (), "proxy", 8080)
@@ -56,14 +56,14 @@ async def test_the_shortest_way_follows(house: House) -> None:
     use(house, 1.0)
     house.clock += 100
     await house.ask()
-    again = house.flow.at_once(ASKED)
+    again = at_once(house.flow, ASKED)
 
     assert again is not None
     assert ("stretched", 80) == (again.account.detail, again.account.ttl)
     use(house, 0.0)
     house.clock += 61
 
-    assert house.flow.at_once(ASKED) is None
+    assert at_once(house.flow, ASKED) is None
     assert (await house.ask()).account.verdict == "MISS"
 
 

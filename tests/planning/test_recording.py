@@ -12,7 +12,7 @@ from proxy.core.routing import Match, Routes
 from proxy.planning import recording
 from proxy.planning.recording import Recording
 from proxy.planning.replay import read
-from tests.house import House, endpoint, upstream
+from tests.house import House, at_once, endpoint, upstream
 
 PRICE = endpoint("price", "/price")
 ROUTES = Routes((upstream(PRICE, secret_parameters=frozenset({"api_key"})),))
@@ -90,7 +90,7 @@ async def test_every_way_is_recorded(tmp_path: Path) -> None:
     await house.ask("/coingecko/price?ids=a")
     request = Request("GET", "/coingecko/price", "ids=a", (), "proxy", 8080)
 
-    assert house.flow.at_once(request) is not None
+    assert at_once(house.flow, request) is not None
     house.flow.recording.write()
 
     assert len(written(tmp_path / "trace.jsonl")) == 3
