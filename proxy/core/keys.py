@@ -30,6 +30,9 @@ from proxy.core.wordings import Wording, named, wording
 LONGEST: Final = 128
 """Characters of parameters that are shown; longer ones are hashed."""
 
+_SHORT: Final = 512
+"""Characters of a target that is worth remembering: a match holds it several times over."""
+
 _OBEY: Final = Policy.OBEY
 _by_name = itemgetter(0)
 
@@ -42,7 +45,8 @@ def key(match: Match, request: Request, secret: bytes = b"", said: Wording | Non
     """
     if said is None:
         said = wording(match.upstream, match.endpoint, request.method, request.fields)
-    target = _target(match)
+    short = len(match.path) + len(match.query) <= _SHORT
+    target = _known(match) if short else _target(match)
     variant = said.variant
     if said.forwards or match.endpoint.cache_body:
         variant += _further(match, request, secret)
@@ -53,7 +57,6 @@ def key(match: Match, request: Request, secret: bytes = b"", said: Wording | Non
     return f"{match.upstream.name}:{match.endpoint.name}:{readable}"
 
 
-@lru_cache(maxsize=REMEMBERED)  # bots ask for the same again and again; a match is told by identity
 def _target(match: Match) -> str:
     """Return what the target says.
 
@@ -64,6 +67,10 @@ def _target(match: Match) -> str:
         return _written(match)
     path = _path(match)
     return path + _query(match) if match.parameters else path
+
+
+_known = lru_cache(maxsize=REMEMBERED)(_target)
+"""Bots ask for the same again and again; a match is told by identity."""
 
 
 def _written(match: Match) -> str:

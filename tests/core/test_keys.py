@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core import keys
 from proxy.core.fields import Fields
 from proxy.core.keys import LONGEST, key
 from proxy.core.model import Policy, Request
@@ -68,6 +69,15 @@ def _key(
 def test_reads_as_the_request(target: str, expected: str) -> None:
     """Short keys are readable: decoded, sorted, quoted, less what is secret or does not matter."""
     assert _key(target, ignored_parameters=frozenset({"_"})) == expected
+
+
+def test_a_huge_target_is_not_remembered() -> None:
+    """Clients choose it, and what it meets would be held with it."""
+    keys._known.cache_clear()
+    for size in (9, 9999):
+        _key(f"/e?a={'x' * size}")
+
+    assert keys._known.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(
