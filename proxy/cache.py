@@ -16,6 +16,12 @@ The interleavings that `read` defends against:
     So a key that the store is about to forget is not asked of it, and what was asked of it before
     goes into no level.
 
+The interleaving that `adopt` defends against:
+    1. a shorter answer is cut from a longer one, which is unpacked first;
+    2. meanwhile a fetch lands, and its newer entry goes into the first level;
+    3. what was cut would take its place, or stay beside it, older than what is known.
+    So it is looked for what is newer once more.
+
 The interleaving that `_put` defends against (the store does likewise):
     1. a flight is late, and another process, which took its lead, stores what it fetched later;
     2. a request here reads that from the store;
@@ -78,12 +84,13 @@ class Cache:
     def adopt(self, entry: Entry, of: str) -> None:
         """Put an entry into the first level alone: what it was made of is in the store.
 
-        When there is something newer under the key `of`, it goes, to be made of that; where there
-        is already, it does not come.
+        When there is something newer under the key `of`, it goes, to be made of that. It does not
+        come where there is by now, or under its own key.
         """
-        whole = self._first_level.get(of)
-        if whole is not None and whole.received_at > entry.received_at:
-            return
+        for key in (of, entry.key):
+            there = self._first_level.get(key)
+            if there is not None and there.received_at > entry.received_at:
+                return
         self._first_level.put(entry)
         made = self._made.setdefault(of, set())
         if len(made) < MOST_MADE:
@@ -98,17 +105,16 @@ class Cache:
 
     def _outdate(self, key: str, at: float) -> None:
         """Forget what was made of what was under a key, and of that in turn, if it is older."""
-        known = self._made.get(key)
-        if known is None:
-            return
-        for each in tuple(known):  # what is as new is of the same whole, read from the store again
+        young = set()
+        for each in self._made.pop(key, ()):
             made = self._first_level.get(each)
-            if made is None or made.received_at < at:
-                known.discard(each)
+            if made is not None and made.received_at >= at:
+                young.add(each)
+            else:
                 self._first_level.delete(each)
                 self._outdate(each, at)
-        if not known:
-            self._made.pop(key, None)
+        if young:  # the entry may be the same one, come from the store again
+            self._made[key] = young
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()

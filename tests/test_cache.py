@@ -69,29 +69,28 @@ async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
     assert levels.cache.peek("part") is None
 
 
-async def test_what_was_made_is_known_though_its_whole_was_evicted(levels: Levels) -> None:
-    """1. the whole is evicted, its part is not; 2. it is read again; 3. it is fetched anew."""
-    levels.store.level.put(entry("whole"))
+async def test_what_was_made_is_known_however_often_its_whole_is_read(levels: Levels) -> None:
+    """The whole, evicted and read from the store again, takes along what was cut of it before."""
+    levels.cache.write(Put(entry("whole")), NOW)
+    await levels.settled()
     levels.cache.adopt(entry("part"), "whole")
-    await levels.cache.stored("whole", NOW)
-
-    assert entry("part") == levels.cache.peek("part")
-
+    levels.first.delete("whole")
+    assert await levels.cache.read("whole", NOW) is not None
     levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
-    await levels.settled()
 
     assert levels.cache.peek("part") is None
 
 
-async def test_what_was_made_of_what_is_gone_is_not_kept(levels: Levels) -> None:
-    """1. a part is cut, which takes a while; 2. the whole is fetched anew; 3. the part is done."""
+async def test_what_was_made_of_something_older_meanwhile_is_not_kept(levels: Levels) -> None:
+    """While it was cut, the whole was fetched anew; or what it stands for was, by itself."""
     levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
-    levels.cache.adopt(entry("part", NOW), "whole")
-    levels.cache.adopt(entry("same", NOW + 5), "whole")
-    await levels.settled()
+    levels.cache.write(Put(entry("own", NOW + 7)), NOW + 7)
+    for made, at in (("late", NOW), ("own", NOW + 5), ("new", NOW + 5)):
+        levels.cache.adopt(entry(made, at), "whole")
 
-    assert levels.cache.peek("part") is None
-    assert entry("same", NOW + 5) == levels.cache.peek("same")
+    assert [None, entry("own", NOW + 7), entry("new", NOW + 5)] == [
+        *map(levels.cache.peek, ("late", "own", "new"))
+    ]
 
 
 async def test_how_much_is_known_of_what_was_made_is_bounded(
