@@ -9,10 +9,13 @@ import base64
 import binascii
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from proxy.core.fields import Fields, first, without
 from proxy.core.model import Client
+
+_SHORT: Final = 256
+"""Characters of a name that is worth remembering: clients choose it, as long as a target."""
 
 
 class Identified(NamedTuple):
@@ -59,12 +62,16 @@ class OpenClients:
         name, path = named_in_path(path)
         if not name and (user := basic_user(fields)) is not None:
             name, fields = user, without(fields, {"authorization"})
-        return Identified(_nameless(name or peer), path, fields)
+        identity = name or peer
+        short = len(identity) <= _SHORT
+        return Identified(_known(identity) if short else _nameless(identity), path, fields)
 
 
-@functools.lru_cache(maxsize=4096)
 def _nameless(identity: str) -> Client:
     return Client(identity=identity)
+
+
+_known = functools.lru_cache(maxsize=4096)(_nameless)
 
 
 def named_in_path(path: str) -> tuple[str, str]:

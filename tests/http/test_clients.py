@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from proxy.http import clients
 from proxy.http.clients import Identified, OpenClients, basic_user, named_in_path
 
 
@@ -63,3 +64,14 @@ def test_the_path_wins() -> None:
     """Where a path names the client, credentials are none of the proxy's business."""
     who = identity(basic("bot:t"), "/~grid/x")
     assert (who.client.identity, who.path, who.fields) == ("grid", "/x", basic("bot:t"))
+
+
+def test_a_huge_name_is_not_remembered() -> None:
+    """It is as good a name as any, and held no longer than its request."""
+    clients._known.cache_clear()
+    for size in (9, 9999):
+        who = OpenClients().identify((), "127.0.0.1", 80, f"/~{'n' * size}/x")
+        assert isinstance(who, Identified)
+        assert size == len(who.client.identity)
+
+    assert clients._known.cache_info().currsize == 1
