@@ -28,7 +28,7 @@ from proxy.http.inbound import CLOSE, KEEP, Finished, Inbound
 from proxy.http.patience import Patience
 from proxy.http.private_names import SHORT
 from proxy.http.rows import Row
-from proxy.http.senders import Sender, accepts_gzip, is_decided
+from proxy.http.senders import Sender, accepts_gzip, is_decided, is_short
 from proxy.http.targets import Target, parse_host, parse_target
 
 _HTTP_1_0 = HttpVersion10
@@ -271,7 +271,7 @@ class Front:
                 return read
             sender, path = read
             if decided:
-                connection.sender = sender
+                connection.sender = sender if is_short(message) else None
         inbound.sender = sender
         return Request(
             message.method,

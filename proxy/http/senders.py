@@ -6,7 +6,7 @@ the clients' rules have changed since.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp.http import HttpVersion10, RawRequestMessage
 from msgspec import Struct
@@ -17,6 +17,9 @@ from proxy.http.encodings import takes_gzip
 from proxy.http.targets import Target
 
 Inform: TypeAlias = Callable[[int, Fields], Awaitable[None]]
+
+LONGEST: Final = 4 * 1024
+"""Bytes of fields that are held with a connection: of those there may be many, and idle."""
 
 
 class Sender(Struct, frozen=True):
@@ -47,6 +50,11 @@ def is_decided(message: RawRequestMessage, target: Target) -> bool:
     """
     named = target.authority is not None or target.path.startswith("/~")
     return not named and message.version != HttpVersion10
+
+
+def is_short(message: RawRequestMessage) -> bool:
+    """Return whether the fields of a head are few enough to be held with its connection."""
+    return sum([len(name) + len(value) for name, value in message.raw_headers]) <= LONGEST
 
 
 def accepts_gzip(message: RawRequestMessage) -> bool:

@@ -12,7 +12,7 @@ from proxy.config.settings import ClientRule, ClientSettings
 from proxy.core.model import Request
 from proxy.http.clients import OpenClients
 from proxy.http.known_clients import KnownClients
-from proxy.http.senders import is_decided
+from proxy.http.senders import LONGEST, is_decided
 from proxy.http.targets import Target
 from tests.http.conftest import Standing, standing, whole
 
@@ -63,6 +63,15 @@ async def test_another_head_is_read_anew(other: bytes) -> None:
         [alone] = await seen(house, other)
     assert _said(alone) == _said(between) != _said(plain)
     assert _said(plain) == _said(again)
+
+
+@pytest.mark.parametrize(("size", "times"), [(9, 1), (LONGEST, 2)])
+async def test_long_fields_are_not_held_with_a_connection(size: int, times: int) -> None:
+    """There may be fifty thousand, and each may send as much as a head may hold."""
+    clients = Counting()
+    async with standing(clients=clients) as house:
+        await seen(house, *[head(more=f"X: {'y' * size}\r\n")] * 2)
+    assert times == clients.asked
 
 
 def _said(request: Request) -> tuple[object, ...]:
