@@ -32,7 +32,7 @@ CLIENT: Fields = (
 def _upstream(**settings: Any) -> Upstream:
     endpoint = settings.pop("endpoint", {})
     rule = Endpoint("e", "u", "/e", parse_template("/e"), **{"ttl": 1.0, **endpoint})
-    other = Endpoint("unmatched", "u", "", (), ttl=0.0)
+    other = Endpoint("unmatched", "u", "/{rest:path}", parse_template("/{rest:path}"), ttl=0.0)
     defaults = {
         "credentials": OWN,
         "secret_headers": frozenset({"x-mbx-apikey"}),

@@ -20,7 +20,8 @@ def _endpoint(name: str, path: str, policy: Policy = Policy.IGNORE, **query: str
 
 
 def _upstream(name: str, prefix: str, *endpoints: Endpoint, **more: object) -> Upstream:
-    unmatched = Endpoint("unmatched", name, "", (), ttl=0.0)
+    rest = "/{rest:path}"  # as `config.endpoints` makes it
+    unmatched = Endpoint("unmatched", name, rest, parse_template(rest), ttl=0.0)
     built = Upstream(name, f"https://{name}.test", prefix, endpoints, unmatched)
     return replace(built, **more)  # type: ignore[arg-type]  # any field of an upstream
 
