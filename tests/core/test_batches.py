@@ -244,6 +244,19 @@ def test_nested_beyond_all_reading(batch: Batch) -> None:
     assert split(batch, body, ("a",), bare=False) is None
 
 
+@pytest.mark.parametrize(
+    ("batch", "body"),
+    [
+        (PRICES, b'{"a\xe9":1}'),
+        (PRICES, b'{"\\u0061":1,"a\xe9":1}'),
+        (TICKERS, b'[{"symbol":"a\xe9"}]'),
+    ],
+)
+def test_names_in_another_encoding(batch: Batch, body: bytes) -> None:
+    """A reply whose names are no UTF-8 cannot be cut up: nobody knows whose is whose."""
+    assert split(batch, body, ("a",), bare=False) is None
+
+
 def test_a_bare_reply_is_the_members() -> None:
     """A call for one by its own parameter is its reply, whatever it says."""
     assert split(TICKERS, b'{"symbol":"A"}', ("A",), bare=True) == {"A": b'{"symbol":"A"}'}
