@@ -94,11 +94,16 @@ class Cache:
 
     def _outdate(self, key: str, at: float) -> None:
         """Forget what was made of what was under a key, and of that in turn, if it is older."""
+        young = set()
         for each in self._made.pop(key, ()):
             made = self._first_level.get(each)
-            if made is None or made.received_at < at:
+            if made is not None and made.received_at >= at:
+                young.add(each)
+            else:
                 self._first_level.delete(each)
                 self._outdate(each, at)
+        if young:  # the entry may be the same one, come from the store again
+            self._made[key] = young
 
     def write(
         self, write: Write, now: float, targets: Iterable[str] = ()

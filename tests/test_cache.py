@@ -69,6 +69,18 @@ async def test_what_was_made_of_an_entry_goes_with_it(levels: Levels) -> None:
     assert levels.cache.peek("part") is None
 
 
+async def test_what_was_made_is_known_however_often_its_whole_is_read(levels: Levels) -> None:
+    """The whole, evicted and read from the store again, takes along what was cut of it before."""
+    levels.cache.write(Put(entry("whole")), NOW)
+    await levels.settled()
+    levels.cache.adopt(entry("part"), "whole")
+    levels.first.delete("whole")
+    assert await levels.cache.read("whole", NOW) is not None
+    levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
+
+    assert levels.cache.peek("part") is None
+
+
 async def test_how_much_is_known_of_what_was_made_is_bounded(
     levels: Levels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
