@@ -67,7 +67,7 @@ class Ahead:
         for heat in sorted(due, key=dues.worth, reverse=True):
             spent = planned.setdefault(heat.asked.match.upstream.name, {})
             if self._affords(heat.asked, spent):
-                heat.not_before = parts.now() + dues.AGAIN
+                dues.tried(heat, parts.now())
                 for charge in heat.asked.bill().charges:
                     spent[charge.bucket] = spent.get(charge.bucket, 0.0) + charge.cost
                 await parts.flow.refresh(replace(heat.asked, began=parts.time()))

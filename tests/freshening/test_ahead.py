@@ -250,6 +250,22 @@ async def test_a_failure_is_not_repeated_at_once() -> None:
     await stage.house.close()
 
 
+async def test_what_ended_while_it_could_not_be_had_is_left_to_whoever_asks() -> None:
+    """A provider that is down is not asked for ever, for nobody."""
+    stage = Stage()
+    await stage.look()
+    await stage.use(3)
+    stage.house.provider.answers = deque([Response(status=500)] * 9)
+    asked = []
+    for _ in range(100):
+        stage.house.clock += 10
+        asked += await stage.look()
+
+    assert len(asked) <= 3
+    assert list(stage.house.flow.heats) == []
+    await stage.house.close()
+
+
 async def test_it_runs_until_it_is_cancelled() -> None:
     """It looks again and again."""
     stage = Stage(*WARM)
