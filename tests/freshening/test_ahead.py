@@ -33,6 +33,9 @@ class Ledger(OpenLedger):
     held = 0.0
 
     def levels(self, _upstream: str) -> tuple[Level, ...]:
+        return ()  # nothing was spent here
+
+    async def snapshot(self, _upstream: str) -> tuple[Level, ...]:
         return (Level("minute", "minute", 30, self.used, 60, "sliding_window", 60),)
 
     def held_for(self, _upstream: str) -> float:
@@ -165,6 +168,15 @@ async def test_only_from_surplus(stage: Stage, why: str) -> None:
     setattr(stage if why == "waiting" else stage.ledger, why, 0)
 
     assert await stage.look() == ["/price?ids=a"]
+
+
+async def test_what_others_spent_is_known() -> None:
+    """A process that has just begun asks how counts stand, before it spends for nobody."""
+    stage = Stage("/plain?ids=warm")
+    stage.ledger.used = 15  # by another process
+
+    assert await stage.look() == []
+    await stage.house.close()
 
 
 async def test_the_hottest_go_first(stage: Stage) -> None:
