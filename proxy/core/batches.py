@@ -55,9 +55,8 @@ def members(batch: Batch, match: Match) -> Members | None:
         return None
     if not all(_is_plain(member, batch.separator) for member in found):
         return None
-    if batch.unique and len(set(found)) < len(found):
-        return None
-    return tuple(dict.fromkeys(batch.same(member) for member in found))
+    named = tuple(dict.fromkeys(batch.same(member) for member in found))
+    return None if batch.unique and len(named) < len(found) else named
 
 
 def is_list(batch: Batch, match: Match) -> bool:

@@ -86,6 +86,13 @@ def test_a_list_that_is_refused(target: str, expected: tuple[str, ...] | None) -
     assert expected == members(replace(TICKERS, unique=True), met(target)[0])
 
 
+def test_two_spellings_name_it_twice() -> None:
+    """Where the provider does not mind case, nor does what it refuses."""
+    batch = replace(PRICES, unique=True, case=Case.LOWER)
+
+    assert members(batch, met("/price?ids=BTC,btc")[0]) is None
+
+
 def test_unless() -> None:
     """A parameter that changes what a list means leaves the request alone."""
     batch = Batch("ids", unless=frozenset({"page"}))
