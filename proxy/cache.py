@@ -16,6 +16,12 @@ The interleavings that `read` defends against:
     So a key that the store is about to forget is not asked of it, and what was asked of it before
     goes into no level.
 
+The interleaving that `adopt` defends against:
+    1. a shorter answer is cut from a longer one, which is unpacked first;
+    2. meanwhile a fetch lands, and its newer entry goes into the first level;
+    3. what was cut would take its place, or stay beside it, older than what is known.
+    So it is looked for what is newer once more.
+
 The interleaving that `_put` defends against (the store does likewise):
     1. a flight is late, and another process, which took its lead, stores what it fetched later;
     2. a request here reads that from the store;
@@ -78,8 +84,13 @@ class Cache:
     def adopt(self, entry: Entry, of: str) -> None:
         """Put an entry into the first level alone: what it was made of is in the store.
 
-        When there is something newer under the key `of`, it goes, to be made of that.
+        When there is something newer under the key `of`, it goes, to be made of that. It does not
+        come where there is by now, or under its own key.
         """
+        for key in (of, entry.key):
+            there = self._first_level.get(key)
+            if there is not None and there.received_at > entry.received_at:
+                return
         self._first_level.put(entry)
         made = self._made.setdefault(of, set())
         if len(made) < MOST_MADE:

@@ -81,6 +81,18 @@ async def test_what_was_made_is_known_however_often_its_whole_is_read(levels: Le
     assert levels.cache.peek("part") is None
 
 
+async def test_what_was_made_of_something_older_meanwhile_is_not_kept(levels: Levels) -> None:
+    """While it was cut, the whole was fetched anew; or what it stands for was, by itself."""
+    levels.cache.write(Put(entry("whole", NOW + 5)), NOW + 5)
+    levels.cache.write(Put(entry("own", NOW + 7)), NOW + 7)
+    for made, at in (("late", NOW), ("own", NOW + 5), ("new", NOW + 5)):
+        levels.cache.adopt(entry(made, at), "whole")
+
+    assert [None, entry("own", NOW + 7), entry("new", NOW + 5)] == [
+        *map(levels.cache.peek, ("late", "own", "new"))
+    ]
+
+
 async def test_how_much_is_known_of_what_was_made_is_bounded(
     levels: Levels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
