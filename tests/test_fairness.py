@@ -154,6 +154,25 @@ def test_a_flood_leaves_the_others_their_share_of_what_they_ask_by_chance(
     assert sum(got) >= 0.93 * 60 * (MINUTES - WARM / 60)
 
 
+@pytest.mark.parametrize("wait", [0.5, 5.0])
+@pytest.mark.parametrize("limit", [MINUTE, FIXED], ids=lambda limit: limit.algorithm.value)
+def test_who_asks_alone_gets_all(limit: Limit, wait: float) -> None:
+    """Nobody else asks: what it gets in bursts is all that there is, not a token less."""
+
+    async def story() -> House:
+        loop = asyncio.get_running_loop()
+        async with house(limit, dated=True) as home, asyncio.TaskGroup() as group:
+            while loop.time() < MINUTES * 60:
+                for _ in range(50):
+                    group.create_task(home.ask(CLIENTS[0], wait))
+                await asyncio.sleep(7.3)
+        return home
+
+    home = turned(story())
+
+    assert sum(home.got.values()) >= 60 * (MINUTES - WARM / 60)
+
+
 @pytest.mark.parametrize("wait", PATIENCE)
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.algorithm.value)
 def test_who_asks_for_less_than_its_share_gets_it(limit: Limit, wait: float) -> None:

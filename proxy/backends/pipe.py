@@ -2,8 +2,8 @@
 
 Rules
 - What is submitted in one tick of the loop leaves in one write, and what nobody waits for goes
-  along; replies come in the order of the commands (RESP2), so a queue of futures is all the
-  bookkeeping there is, and no lock.
+  along; replies come in the order of the commands (RESP2), so a queue of who waits, or hears, is
+  all the bookkeeping there is, and no lock.
 - Every command has the same deadline, so only the oldest is watched: when it is late, the
   connection is dropped and all that waits on it fails. Replies cannot be skipped, only awaited.
 - A late timer may only mean that this loop was busy: the oldest gets a second look.
@@ -49,7 +49,7 @@ def bulk(argument: bytes) -> bytes:
 
 
 class Pipe(asyncio.Protocol):
-    """A connection and the futures that wait on it."""
+    """A connection, and who waits for its replies."""
 
     def __init__(self, timeout: float, on_lost: Callable[["Pipe", str], None]) -> None:
         """Take the deadline of each command, and what to call once when the connection ends."""

@@ -83,8 +83,11 @@ def made(
     if file.accepts is not None and file.accepts < file.most:
         complain("accepts", f"is less than `most`, which is {file.most}")
         return None
-    if len(file.separator) != 1 or file.separator.isalnum() or file.separator in "/&=%?#":
+    if not _parts(file.separator):
         complain("separator", "must be one character that parts a list, as `,` or `;` or `|`")
+        return None
+    if file.form == "json" and file.separator != ",":
+        complain("separator", "stands in no JSON: leave it out, or say `form: comma`")
         return None
     variables = {segment.text for segment in segments if segment.kind == "variable"}
     return Batch(
@@ -106,3 +109,9 @@ def made(
         riders=file.riders,
         unless=frozenset(file.unless),
     )
+
+
+def _parts(separator: str) -> bool:
+    """Whether a text can stand between members, in a query and in a path."""
+    plain = separator.isprintable() and not separator.isalnum()
+    return len(separator) == 1 and plain and separator not in "/&=%?#"

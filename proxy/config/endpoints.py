@@ -160,6 +160,10 @@ class Endpoints:
         methods = self._pick(file, "methods", None)
         if file.cache_body and methods is not None and "POST" not in methods:
             self._validated.complain((*path, "cache_body"), "is for POST, which `methods` refuses")
+        if file.worn_after and self._pick(file, "refresh_ahead", None) is None:
+            self._validated.complain(
+                (*path, "worn_after"), "is of refreshes ahead: say `refresh_ahead: true`"
+            )
 
     def _made(
         self,

@@ -32,8 +32,9 @@ Parts: TypeAlias = Mapping[str, bytes]
 Element: TypeAlias = tuple[str, bytes, bytes]
 """What a reply holds of a member: its name; raw, its value; raw, its key, where it has one."""
 
-BROKEN: Final = (msgspec.DecodeError, KeyError, RecursionError)
-"""What a body brings about that is not of the declared shape, or nested beyond all reading."""
+BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, KeyError, RecursionError)
+"""What a body brings about that is not of the declared shape, no UTF-8, or nested beyond reading.
+"""
 
 _tokens = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]:]').finditer
 
@@ -54,9 +55,8 @@ def members(batch: Batch, match: Match) -> Members | None:
         return None
     if not all(_is_plain(member, batch.separator) for member in found):
         return None
-    if batch.unique and len(set(found)) < len(found):
-        return None
-    return tuple(dict.fromkeys(batch.same(member) for member in found))
+    named = tuple(dict.fromkeys(batch.same(member) for member in found))
+    return None if batch.unique and len(named) < len(found) else named
 
 
 def is_list(batch: Batch, match: Match) -> bool:

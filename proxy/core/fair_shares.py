@@ -210,11 +210,23 @@ class FairShares:
         self._classes[priority].wait(client.identity, cost)
 
     def miss(self, client: Client, priority: int, now: float) -> None:
-        """Note that a request came to nothing; it matters where its client was not over."""
-        if self.standing(client, priority, now) is Standing.BEHIND:
+        """Note that a request came to nothing; it matters where its client was not over.
+
+        Nor where nobody else asks: what is kept would be kept from the one it is kept for.
+        """
+        behind = self.standing(client, priority, now) is Standing.BEHIND
+        if behind and not self._is_alone(client):
             self._missed = True
             most = max(self._dearest, _SPARE * self._size)
             self._spare = min(self._spare + self._dearest, most)
+
+    def _is_alone(self, client: Client) -> bool:
+        """Whether nobody else asked in this window or the last."""
+        return all(
+            len(known) == (client.identity in known)
+            for each in self._classes.values()
+            for known in (each.claims, each.asked)
+        )
 
     def standing(self, client: Client, priority: int, now: float) -> Standing:
         """Return how a client stands."""

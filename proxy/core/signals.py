@@ -222,7 +222,7 @@ def at_path(body: bytes, path: str) -> Iterator[Any]:
         if found is msgspec.UNSET:
             return
         found = msgspec.json.decode(found)
-    except (msgspec.DecodeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError):
         return
     yield from _walk(found, steps[len(names) :])
 

@@ -4,12 +4,14 @@ Once a second it looks at the answers that are used, and at those of the `warm:`
 is fetched, that first which saves most for its cost, as long as every limit has room to spare
 (`core.surplus`), nobody waits for the upstream, and it is not on hold. A refresh never waits for
 quota; where members share a call, it takes the family along (`riders`). What is due says `dues`.
+How counts stand is asked of the ledger where anything is due: what others spent, or who was here
+before, this process may not know.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -19,13 +21,25 @@ from proxy.cache import Cache
 from proxy.core import surplus
 from proxy.core.model import Request
 from proxy.core.routing import Match, Routes
+from proxy.core.spending import Level
 from proxy.core.upstreams import Upstream
 from proxy.flow import Flow
 from proxy.freshening import dues
 from proxy.freshening.heats import Heat
-from proxy.ports import Ledger
 
 PERIOD: Final = 1.0
+
+
+class Counts(Protocol):
+    """Where limits are counted."""
+
+    async def snapshot(self, upstream: str) -> tuple[Level, ...]:
+        """Return how the upstream's counts stand now; as last known where they are lost."""
+        ...
+
+    def held_for(self, upstream: str) -> float:
+        """Return for how many more seconds the upstream is held, as last known; else 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +48,7 @@ class AheadParts:
 
     flow: Flow
     cache: Cache
-    ledger: Ledger
+    ledger: Counts
     waiting: Callable[[str], int]
     """How many requests wait for an upstream's quota."""
     time: Callable[[], float]
@@ -62,13 +76,17 @@ class Ahead:
         if parts.flow.routes is not self._routes:
             self._routes = parts.flow.routes
             self._warm(self._routes)
+        levels: dict[str, tuple[Level, ...]] = {}
         planned: dict[str, dict[str, float]] = {}
         due = [heat for heat in parts.flow.heats if dues.is_kept(heat) and await self._is_due(heat)]
         for heat in sorted(due, key=dues.worth, reverse=True):
-            spent = planned.setdefault(heat.asked.match.upstream.name, {})
-            if self._affords(heat.asked, spent):
-                heat.not_before = parts.now() + dues.AGAIN
-                for charge in heat.asked.bill().charges:
+            bill = heat.asked.bill()
+            if bill.upstream not in levels:
+                levels[bill.upstream] = await parts.ledger.snapshot(bill.upstream)
+            spent = planned.setdefault(bill.upstream, {})
+            if self._is_free(bill.upstream) and surplus.spare(bill, levels[bill.upstream], spent):
+                dues.tried(heat, parts.now())
+                for charge in bill.charges:
                     spent[charge.bucket] = spent.get(charge.bucket, 0.0) + charge.cost
                 await parts.flow.refresh(replace(heat.asked, began=parts.time()))
 
@@ -95,11 +113,9 @@ class Ahead:
             parts.flow.heats.forget(heat)
         return False
 
-    def _affords(self, ask: Asked, planned: dict[str, float]) -> bool:
-        parts, upstream = self._parts, ask.match.upstream.name
-        if parts.waiting(upstream) or parts.ledger.held_for(upstream) > 0:
-            return False
-        return surplus.spare(ask.bill(), parts.ledger.levels(upstream), planned)
+    def _is_free(self, upstream: str) -> bool:
+        """Return whether nobody waits for the upstream, and it is not on hold."""
+        return not self._parts.waiting(upstream) and self._parts.ledger.held_for(upstream) <= 0
 
 
 def wanted(routes: Routes, upstream: Upstream, path: str, secret: bytes = b"") -> Iterable[Asked]:

@@ -2,7 +2,8 @@
 
 An answer is hot if it was used `HOT` times since it came; what was used less is let end, and
 forgotten. One that is said to wear is due once it is worn, and never at its end: the first to ask
-after it is served as soon as any.
+after it is served as soon as any. Where a refresh brings nothing, the next comes ever later, and
+what ends meanwhile is forgotten; only what is warm is tried on and on.
 """
 
 from typing import Final
@@ -13,7 +14,7 @@ from proxy.freshening.heats import Heat
 
 HOT: Final = 2
 AGAIN: Final = 15.0
-"""Seconds after which a refresh that brought nothing is tried again."""
+"""Seconds after which a refresh that brought nothing is tried again for the first time."""
 
 
 def is_kept(heat: Heat) -> bool:
@@ -26,10 +27,26 @@ def note(heat: Heat, entry: Entry | None) -> None:
     if entry is not None and entry.received_at != heat.of:
         heat.hits = heat.hits if heat.of is None else 0
         heat.of = entry.received_at
+        heat.rest = 0.0
+
+
+def tried(heat: Heat, now: float) -> None:
+    """Note that an answer is being refreshed."""
+    heat.not_before = now + AGAIN
+    heat.rest = max(AGAIN, 2 * heat.rest)
+
+
+def _rests(heat: Heat, entry: Entry, now: float) -> bool:
+    """Return whether a refresh of this entry brought nothing of late."""
+    if heat.warm or heat.of != entry.received_at:
+        return False
+    return now < heat.not_before - AGAIN + heat.rest
 
 
 def is_old(heat: Heat, entry: Entry, now: float) -> bool:
     """Return whether an answer has had its time, or given as much age as a refresh is worth."""
+    if _rests(heat, entry, now):
+        return False
     age, worn_after = entry.age(now), heat.asked.match.endpoint.worn_after
     if heat.warm or not worn_after:
         return surplus.is_due(entry.lifetimes, age)

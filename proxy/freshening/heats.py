@@ -24,7 +24,7 @@ _FOR_NOBODY: Final = (("Prefer", "wait=0"), ("Priority", "u=7"))
 class Heat:
     """One answer that is used."""
 
-    __slots__ = ("asked", "hits", "not_before", "of", "warm")
+    __slots__ = ("asked", "hits", "not_before", "of", "rest", "warm")
 
     def __init__(self, asked: Asked, *, warm: bool = False) -> None:
         self.asked = asked
@@ -36,6 +36,9 @@ class Heat:
         """When that entry was received."""
         self.not_before = 0.0
         """Time of the entries' clock before which it is not tried again."""
+        self.rest = 0.0
+        """Seconds from the last refresh of that entry, which has brought no other yet, to the next.
+        """
 
 
 class Heats:

@@ -78,7 +78,7 @@ class Refreshes:
             spent = planned[bill.upstream]
             if self._waits(bill.upstream) or not surplus.spare(bill, levels[bill.upstream], spent):
                 continue
-            heat.not_before = self._ledger.now + dues.AGAIN
+            dues.tried(heat, self._ledger.now)
             for charge in bill.charges:
                 spent[charge.bucket] = spent.get(charge.bucket, 0.0) + charge.cost
             self._refresh(heat.asked)

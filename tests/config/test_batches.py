@@ -71,6 +71,8 @@ def test_a_sorted_object() -> None:
         ({"list": "ids", "separator": "::"}, "separator"),
         ({"list": "ids", "separator": "a"}, "separator"),
         ({"list": "ids", "separator": "/"}, "separator"),
+        ({"list": "ids", "separator": "\n"}, "separator"),
+        ({"list": "ids", "separator": ";", "form": "json"}, "separator"),
     ],
 )
 def test_what_is_missing_is_said(written: dict[str, object], key: str) -> None:

@@ -86,6 +86,13 @@ def test_a_list_that_is_refused(target: str, expected: tuple[str, ...] | None) -
     assert expected == members(replace(TICKERS, unique=True), met(target)[0])
 
 
+def test_two_spellings_name_it_twice() -> None:
+    """Where the provider does not mind case, nor does what it refuses."""
+    batch = replace(PRICES, unique=True, case=Case.LOWER)
+
+    assert members(batch, met("/price?ids=BTC,btc")[0]) is None
+
+
 def test_unless() -> None:
     """A parameter that changes what a list means leaves the request alone."""
     batch = Batch("ids", unless=frozenset({"page"}))
@@ -241,6 +248,19 @@ def test_nested_beyond_all_reading(batch: Batch) -> None:
     """A reply that would exhaust whoever reads it is not of the declared shape either."""
     body = DEEP if batch.field else b'{"a":' + DEEP + b"}"
 
+    assert split(batch, body, ("a",), bare=False) is None
+
+
+@pytest.mark.parametrize(
+    ("batch", "body"),
+    [
+        (PRICES, b'{"a\xe9":1}'),
+        (PRICES, b'{"\\u0061":1,"a\xe9":1}'),
+        (TICKERS, b'[{"symbol":"a\xe9"}]'),
+    ],
+)
+def test_names_in_another_encoding(batch: Batch, body: bytes) -> None:
+    """A reply whose names are no UTF-8 cannot be cut up: nobody knows whose is whose."""
     assert split(batch, body, ("a",), bare=False) is None
 
 

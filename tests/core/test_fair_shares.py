@@ -143,6 +143,17 @@ def test_the_more_are_turned_away_the_more_is_kept() -> None:
     assert [3.0, 2.0, 1.0, 0.0, 0.0] == spares
 
 
+def test_who_asks_alone_keeps_nothing_from_itself() -> None:
+    """However often it is turned away, nothing is kept of it for others, as there are none."""
+    shares = contended(flood=1000)
+    for now in (60.0, 61.0):
+        shares.ask(FLOOD, 3, 100.0, now)
+        shares.grant(FLOOD, 3, 1.0, now)
+        shares.miss(FLOOD, 3, now)
+
+    assert shares.kept(FLOOD, 3, EVENLY, 61.0) == 0
+
+
 def test_a_window_cut_short_is_learnt_from_as_a_whole_one() -> None:
     """In 40 s the quiet one asked for ten: in a minute it will for 15."""
     shares = contended(flood=1000, quiet=10)

@@ -91,6 +91,8 @@ ODD = BodyCheck("status.error_code", values=("500",), counts_as="error")
         (ODD, b'{"status":{"error_code":500}}', "error"),
         (ODD, b'{"status":{"error_code":0}}', ""),
         (ODD, b"not json", ""),
+        (BodyCheck("error"), b'{"error":"trop de requ\xeates"}', ""),
+        (BodyCheck("error"), b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}", ""),
         (BodyCheck("error"), b'{"error":"anything"}', "blocked"),
         (BodyCheck("error"), b'{"error":""}', ""),
     ],

@@ -33,6 +33,9 @@ class Ledger(OpenLedger):
     held = 0.0
 
     def levels(self, _upstream: str) -> tuple[Level, ...]:
+        return ()  # nothing was spent here
+
+    async def snapshot(self, _upstream: str) -> tuple[Level, ...]:
         return (Level("minute", "minute", 30, self.used, 60, "sliding_window", 60),)
 
     def held_for(self, _upstream: str) -> float:
@@ -167,6 +170,15 @@ async def test_only_from_surplus(stage: Stage, why: str) -> None:
     assert await stage.look() == ["/price?ids=a"]
 
 
+async def test_what_others_spent_is_known() -> None:
+    """A process that has just begun asks how counts stand, before it spends for nobody."""
+    stage = Stage("/plain?ids=warm")
+    stage.ledger.used = 15  # by another process
+
+    assert await stage.look() == []
+    await stage.house.close()
+
+
 async def test_the_hottest_go_first(stage: Stage) -> None:
     """What can be afforded goes to what saves most."""
     for name, times in (("a", 3), ("b", 9), ("c", 6)):
@@ -247,6 +259,22 @@ async def test_a_failure_is_not_repeated_at_once() -> None:
     stage.house.clock += 16
 
     assert await stage.look() == ["/plain?ids=none"]
+    await stage.house.close()
+
+
+async def test_what_ended_while_it_could_not_be_had_is_left_to_whoever_asks() -> None:
+    """A provider that is down is not asked for ever, for nobody."""
+    stage = Stage()
+    await stage.look()
+    await stage.use(3)
+    stage.house.provider.answers = deque([Response(status=500)] * 9)
+    asked = []
+    for _ in range(100):
+        stage.house.clock += 10
+        asked += await stage.look()
+
+    assert len(asked) <= 3
+    assert list(stage.house.flow.heats) == []
     await stage.house.close()
 
 

@@ -79,6 +79,27 @@ def test_uses_are_of_one_entry() -> None:
     assert (7, 50.0) == (first.hits, first.of)
 
 
+@pytest.mark.parametrize("rule", [AHEAD, WEARS])
+def test_what_brings_nothing_is_tried_ever_later(rule: object) -> None:
+    """In an hour a few times, not a few hundred; anew once something came. A warm one as ever."""
+    known, lasting = heat(rule, 1000), replace(entry(), lifetimes=Lifetimes(40_000.0))
+
+    def tries(answer: Entry, begin: int) -> list[int]:
+        found = []
+        for now in range(begin, begin + 3600):
+            if now >= known.not_before and dues.is_due(known, answer, now):
+                dues.tried(known, now)
+                found.append(now - begin)
+        return found
+
+    assert [0, 15, 45, 105, 225, 465, 945, 1905] == tries(lasting, 36_000 if rule is AHEAD else 100)
+    newer = replace(lasting, received_at=50_000.0)
+    dues.note(known, newer)
+    known.hits, known.warm = 1000, True
+
+    assert [*range(0, 3600, 15)] == tries(newer, 90_000)
+
+
 def test_who_is_kept() -> None:
     """Who says so, or is warm."""
     kept = [heat(AHEAD), heat(PLAIN, warm=True), heat(PLAIN)]
